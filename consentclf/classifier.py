@@ -1,0 +1,217 @@
+"""The classifier: paragraphs, pages and texts in, labels and probabilities out."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import model as _model
+from . import text as _text
+from .features import check_texts
+from .labels import ARTICLE, LABELS
+
+#: Modes, by what happens to articles. See :meth:`Classifier.with_mode`.
+MODES: tuple[str, ...] = ("precision", "balanced", "recall")
+
+
+@dataclass(frozen=True)
+class Paragraph:
+    """One paragraph with its label.
+
+    text, start, end : the paragraph is ``source[start:end]``; without a source both offsets are None.
+    label : after thresholds. score : probability of ``label``. scores : probability of every label.
+    raw_label : the most probable label, before thresholds.
+    """
+
+    text: str
+    start: int | None
+    end: int | None
+    label: str
+    score: float
+    scores: dict[str, float]
+    raw_label: str
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """Labels paragraphs with an immutable model; safe to share between threads.
+
+    Pickles as the model's path and digest, so that worker processes load it themselves.
+    """
+
+    model: _model.Model
+    path: str | None = None
+    mode: str = "balanced"
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.mode not in MODES:
+            raise ValueError(f"mode must be one of {', '.join(MODES)}, got {self.mode!r}")
+        for label, value in self.thresholds.items():
+            if label not in LABELS:
+                raise ValueError(f"threshold for unknown label {label!r}; labels are {', '.join(LABELS)}")
+            if not 0 <= value <= 1:
+                raise ValueError(f"threshold for {label} must be between 0 and 1, got {value}")
+
+    @property
+    def classes_(self) -> list[str]:
+        """The labels in column order: article, banner, consent, navigation."""
+        return list(LABELS)
+
+    def with_mode(self, mode: str = "balanced", thresholds: Mapping[str, float] | None = None) -> Classifier:
+        """The same model under another mode or thresholds.
+
+        mode : ``balanced`` takes the most probable label; ``recall`` loses few articles: another label needs
+            a high probability, below it the paragraph stays article; ``precision`` keeps only what is surely
+            article. The probabilities asked for are in the model.
+        thresholds : label -> least probability for that label, over the mode's own. A paragraph below it
+            becomes article, or, when it was article, its next best label.
+        """
+        return Classifier(self.model, self.path, mode, dict(thresholds or {}))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self.path is None:
+            raise TypeError("a Classifier made in memory does not pickle; save its model and load the file")
+        return _reload, (self.path, self.model.digest, self.mode, dict(self.thresholds))
+
+    # -- each text alone -------------------------------------------------------------------------------
+
+    def predict_proba(self, texts: Sequence[str]) -> NDArray[np.float64]:
+        """Probabilities of each text alone, float64 of shape (n, 4), columns as in :attr:`classes_`."""
+        logits, _, _ = self.model.first_stage(check_texts(texts))
+        return self.model.probabilities(logits, "paragraph")
+
+    def predict(self, texts: Sequence[str]) -> NDArray[np.str_]:
+        """Labels of each text alone, an array of str of shape (n,)."""
+        chosen, _ = self._decide(self.predict_proba(texts))
+        return np.array(LABELS)[chosen]
+
+    # -- with the page ---------------------------------------------------------------------------------
+
+    def predict_pages(self, pages: Sequence[Sequence[str]]) -> list[list[Paragraph]]:
+        """Label many pages at once, each a sequence of paragraphs in page order; faster than one by one."""
+        checked = [check_texts(page) for page in pages]
+        probabilities = self.model.probabilities(self.model.page_stage(checked), "page")
+        out = []
+        begin = 0
+        for page in checked:
+            end = begin + len(page)
+            out.append(self._paragraphs(page, [(None, None)] * len(page), probabilities[begin:end]))
+            begin = end
+        return out
+
+    def predict_page(self, paragraphs: Sequence[str]) -> list[Paragraph]:
+        """Label the paragraphs of one page, in page order, each seen with its neighbours.
+
+        There is no source text, so ``start`` and ``end`` are None.
+        """
+        return self.predict_pages([paragraphs])[0]
+
+    def predict_text(self, text: str) -> list[Paragraph]:
+        """Cut a page's text or Markdown into paragraphs and label them; ``text[p.start:p.end] == p.text``."""
+        if not isinstance(text, str):
+            raise TypeError(f"expected str, got {type(text).__name__}")
+        return list(self.predict_stream(io.StringIO(text, newline="")))
+
+    def predict_stream(self, source: _text.Readable) -> Iterator[Paragraph]:
+        """Label a text read piece by piece, in sections of about a million characters, in bounded memory."""
+        for offset, section in _text.sections(source):
+            spans = _text.split(section)
+            texts = [section[start:end] for start, end in spans]
+            probabilities = self.model.probabilities(self.model.page_stage([texts]), "page")
+            yield from self._paragraphs(texts, [(s + offset, e + offset) for s, e in spans], probabilities)
+
+    def clean(self, text: str, keep: Iterable[str] = (ARTICLE,)) -> str:
+        """Return the paragraphs whose label is in ``keep``, unchanged, with the white space that parted them."""
+        wanted = check_keep(keep)
+        pieces: list[str] = []
+        gap = ""
+        end = 0
+        for paragraph in self.predict_text(text):
+            start, stop = paragraph.start or 0, paragraph.end or 0
+            gap = max(gap, text[end:start], key=lambda g: (g.count("\n"), len(g)))
+            end = stop
+            if paragraph.label in wanted:
+                if pieces:
+                    pieces.append(gap)
+                pieces.append(paragraph.text)
+                gap = ""
+        return "".join(pieces)
+
+    # -- decisions -------------------------------------------------------------------------------------
+
+    def _decide(self, p: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Column of the label after thresholds, and of the raw label."""
+        raw = p.argmax(axis=1)
+        asked = {**self.model.thresholds.get(self.mode, {}), **self.thresholds}
+        if not asked or not len(p):
+            return raw, raw
+        floor = np.array([asked.get(label, 0.0) for label in LABELS])
+        short = p[np.arange(len(p)), raw] < floor[raw]
+        if not short.any():
+            return raw, raw
+        others = p.copy()
+        others[:, 0] = -1
+        second = np.where(raw == 0, others.argmax(axis=1), 0)
+        return np.where(short, second, raw), raw
+
+    def _paragraphs(
+        self, texts: list[str], spans: Sequence[tuple[int | None, int | None]], p: NDArray[np.float64]
+    ) -> list[Paragraph]:
+        chosen, raw = self._decide(p)
+        return [
+            Paragraph(text, start, end, LABELS[k], row[k], dict(zip(LABELS, row, strict=True)), LABELS[r])
+            for text, (start, end), k, r, row in zip(
+                texts, spans, chosen.tolist(), raw.tolist(), p.tolist(), strict=True
+            )
+        ]
+
+
+def check_keep(keep: Iterable[str]) -> frozenset[str]:
+    """The labels to keep as a set; raises ValueError for one that does not exist."""
+    wanted = frozenset([keep] if isinstance(keep, str) else keep)
+    unknown = wanted.difference(LABELS)
+    if unknown:
+        raise ValueError(f"unknown label {sorted(unknown)[0]!r} in keep; labels are {', '.join(LABELS)}")
+    return wanted
+
+
+def shipped_model() -> Path:
+    """Where the shipped model file is: inside the installed package, or in the source tree beside it."""
+    package = Path(__file__).parent
+    inside = package / "shipped" / "consentclf.safetensors"
+    return inside if inside.exists() else package.parent / "models" / "consentclf.safetensors"
+
+
+def load(path: str | os.PathLike[str] | None = None) -> Classifier:
+    """Load the shipped model, or a model file.
+
+    Raises
+    ------
+    ModelError
+        The file is foreign, damaged or of another format.
+    OSError
+        The file cannot be read.
+    """
+    file = Path(path) if path is not None else shipped_model()
+    return Classifier(_model.load(file), str(file.resolve()))
+
+
+def _reload(path: str, digest: str, mode: str, thresholds: dict[str, float]) -> Classifier:
+    classifier = load(path)
+    if classifier.model.digest != digest:
+        raise _model.ModelError(f"{path}: another model stands here than the one pickled; load it anew")
+    return classifier.with_mode(mode, thresholds)
+
+
+def fingerprint(labels: Iterable[str]) -> str:
+    """SHA-256 of a sequence of labels: two runs agree where this agrees."""
+    return hashlib.sha256("\n".join(labels).encode()).hexdigest()

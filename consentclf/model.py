@@ -1,0 +1,338 @@
+"""The immutable model, and its file.
+
+The file is in the safetensors format (https://github.com/huggingface/safetensors): eight bytes of header length,
+a JSON header, then raw little-endian arrays. It is data: reading it executes nothing, allocates nothing from a
+number in it before that number was checked against the file's size, and needs NumPy alone. The metadata carries
+a format number, the model card as JSON, and a SHA-256 digest of card and arrays.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import context, features
+from .errors import ModelError
+from .files import write_atomic
+from .labels import LABELS
+
+F32 = NDArray[np.float32]
+F64 = NDArray[np.float64]
+
+FORMAT = "consentclf"
+FORMAT_NUMBER = 1
+#: No model is larger; a file that claims to be is refused before it is read.
+MAX_FILE_BYTES = 64 << 20
+_MAX_HEADER_BYTES = 1 << 20
+
+#: Largest value of a quantised weight (the table stores unsigned bytes).
+QUANTA = 255
+_ZERO = 128
+#: Positions summed in packed form at once: two n-gram families, 2 * 128 * 255 < 2**16.
+_RUN = 64
+
+_DTYPES = {"F32": np.dtype("<f4"), "U8": np.dtype("u1"), "U32": np.dtype("<u4")}
+_NAMES = {dtype: name for name, dtype in _DTYPES.items()}
+
+#: Dense features that the page stage sees too.
+CONTEXT_SHAPE: tuple[str, ...] = (
+    "ends_stop", "ends_colon", "separator", "digit", "starts_upper", "stops_per_word", "punct", "title_case",
+    "linked", "link_share", "log_words",
+)  # fmt: skip
+
+
+def shape_size() -> int:
+    """Columns of the per-paragraph shape the page stage sees: the dense ones above, and repetition."""
+    return len(CONTEXT_SHAPE) + 1
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """Weights of both stages. Arrays are read-only; nothing changes after construction.
+
+    table : uint8 (slots, 4): quantised weight against ``article`` for banner, consent, navigation (128 is
+        zero), then squared idf in ``idf2_scale`` steps.
+    """
+
+    settings: features.FeatureSettings
+    alphabet: NDArray[np.uint32]
+    table: NDArray[np.uint8]
+    scales: F32  # (4,): step of each lane of the table
+    dense_weights: F32  # (dense features, 4)
+    bias: F32  # (4,)
+    context_weights: tuple[F32, ...]  # one (page features, 4) per pass
+    context_bias: tuple[F32, ...]
+    calibration: dict[str, dict[str, Any]]
+    thresholds: dict[str, dict[str, float]]
+    card: dict[str, Any]
+    digest: str = ""
+
+    # -- first stage -----------------------------------------------------------------------------------
+
+    @cached_property
+    def _packed(self) -> NDArray[np.uint64]:
+        """The table with its four lanes of a slot in one 64-bit word, 16 bits a lane: one look-up, one sum."""
+        wide = self.table.astype(np.uint64)
+        packed = wide[:, 0] | wide[:, 1] << np.uint64(16) | wide[:, 2] << np.uint64(32) | wide[:, 3] << np.uint64(48)
+        packed.flags.writeable = False
+        return packed
+
+    @cached_property
+    def _shape_columns(self) -> NDArray[np.int64]:
+        return np.array([features.DENSE_NAMES.index(name) for name in CONTEXT_SHAPE])
+
+    def _lanes(self, ngrams: list[tuple[Any, Any, Any]], n: int) -> NDArray[np.int64]:
+        """Sum the table over each paragraph's n-grams: int64 (n, 4), with the zero point taken off."""
+        total = np.zeros((n, 4), dtype=np.int64)
+        for slots, begin, end in ngrams:
+            values = self._packed.take(slots)
+            counts = end - begin
+            runs = (counts + (_RUN - 1)) // _RUN
+            first = np.cumsum(runs) - runs
+            # Sub-segments of at most _RUN values, so that no 16-bit lane can overflow; then the rest of the buffer.
+            number = np.arange(int(runs.sum())) - np.repeat(first, runs)
+            starts = np.repeat(begin, runs) + number * _RUN
+            stops = np.minimum(starts + _RUN, np.repeat(end, runs))
+            bounds = np.empty(2 * len(starts), dtype=np.int64)
+            bounds[0::2] = starts
+            bounds[1::2] = stops
+            if bounds[-1] >= len(values):
+                values = np.append(values, np.uint64(0))
+            packed = np.add.reduceat(values, bounds)[::2]
+            lanes = (packed[:, None] >> np.array([0, 16, 32, 48], dtype=np.uint64)) & np.uint64(0xFFFF)
+            sums = np.add.reduceat(lanes.view(np.int64), first, axis=0)
+            sums[:, :3] -= _ZERO * counts[:, None]
+            total += sums
+        return total
+
+    def first_stage(self, texts: Sequence[str]) -> tuple[F64, F64, F64]:
+        """Logits (n, 4), lengths in characters (n,) and shape (n, k) of paragraphs, each judged alone."""
+        n = len(texts)
+        logits = np.empty((n, 4))
+        chars = np.empty(n)
+        shape = np.zeros((n, shape_size()))
+        for block in features.blocks(texts):
+            hashed = features.hash_block(texts[block], self.settings, self.alphabet)
+            size = block.stop - block.start
+            lanes = self._lanes(hashed.ngrams, size) * self.scales.astype(np.float64)
+            norm = np.sqrt(np.maximum(lanes[:, 3:], 1e-9))
+            out = logits[block]
+            np.matmul(hashed.dense.astype(np.float64), self.dense_weights.astype(np.float64), out=out)
+            out += self.bias
+            out[:, 1:] += lanes[:, :3] / norm
+            chars[block] = hashed.chars
+            shape[block, :-1] = hashed.dense[:, self._shape_columns]
+        return logits, chars, shape
+
+    # -- page stage ------------------------------------------------------------------------------------
+
+    def page_stage(self, pages: Sequence[Sequence[str]]) -> F64:
+        """Logits (n, 4) of the paragraphs of pages laid end to end, each judged with its page."""
+        texts = [text for page in pages for text in page]
+        logits, chars, shape = self.first_stage(texts)
+        if not texts:
+            return logits
+        bounds = np.concatenate(([0], np.cumsum([len(page) for page in pages])))
+        shape[:, -1] = np.concatenate([context.repeats(page) for page in pages])
+        return self.second_stage(logits, chars, shape, bounds)
+
+    def second_stage(self, logits: F64, chars: F64, shape: F64, bounds: NDArray[np.int64]) -> F64:
+        """Every pass of the page stage over first-stage logits."""
+        first = logits
+        for number, (weights, bias) in enumerate(zip(self.context_weights, self.context_bias, strict=True)):
+            seen = context.features(context.PageBatch(logits, chars, shape, bounds))
+            if number:
+                seen = np.concatenate([seen, first], axis=1)
+            logits = seen @ weights.astype(np.float64) + bias
+        return logits
+
+    def probabilities(self, logits: F64, stage: str) -> F64:
+        """Calibrated probabilities; ``stage`` is ``paragraph`` or ``page``."""
+        calibration = self.calibration[stage]
+        return context.softmax(logits * calibration["scale"] + np.asarray(calibration["bias"]))
+
+    # -- the file --------------------------------------------------------------------------------------
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """The arrays of the file by name."""
+        out: dict[str, NDArray[Any]] = {
+            "alphabet": self.alphabet,
+            "table": self.table,
+            "scales": self.scales,
+            "dense_weights": self.dense_weights,
+            "bias": self.bias,
+        }
+        for i, (weights, bias) in enumerate(zip(self.context_weights, self.context_bias, strict=True)):
+            out[f"context{i}_weights"] = weights
+            out[f"context{i}_bias"] = bias
+        return out
+
+    def to_bytes(self) -> bytes:
+        """The model file."""
+        header: dict[str, Any] = {}
+        body = bytearray()
+        for name, array in sorted(self.arrays().items()):
+            data = np.ascontiguousarray(array)
+            header[name] = {
+                "dtype": _NAMES[data.dtype],
+                "shape": list(data.shape),
+                "data_offsets": [len(body), len(body) + data.nbytes],
+            }
+            body += data.tobytes()  # every array is a multiple of four bytes long: all stay aligned
+        card = json.dumps(self._card(), ensure_ascii=False, sort_keys=True)
+        header["__metadata__"] = {
+            "format": FORMAT,
+            "format_number": str(FORMAT_NUMBER),
+            "card": card,
+            "digest": _digest(card, bytes(body)),
+        }
+        head = json.dumps(header, ensure_ascii=False, sort_keys=True).encode()
+        head += b" " * (-len(head) % 8)
+        return len(head).to_bytes(8, "little") + head + bytes(body)
+
+    def _card(self) -> dict[str, Any]:
+        return {
+            **self.card,
+            "labels": list(LABELS),
+            "families": list(self.settings.families),
+            "bits": self.settings.bits,
+            "passes": len(self.context_weights),
+            "calibration": self.calibration,
+            "thresholds": self.thresholds,
+        }
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the model file, beside its place and renamed: the old file or the whole new one stands there."""
+        write_atomic(path, self.to_bytes())
+
+
+def _digest(card: str, body: bytes) -> str:
+    digest = hashlib.sha256(card.encode())
+    digest.update(body)
+    return digest.hexdigest()
+
+
+def load(path: str | os.PathLike[str]) -> Model:
+    """Read a model file.
+
+    Raises
+    ------
+    ModelError
+        A foreign, damaged or newer file, in one line with the remedy.
+    OSError
+        A file that cannot be read.
+    """
+    size = os.path.getsize(path)
+    if size > MAX_FILE_BYTES:
+        raise ModelError(f"{path}: {size:,} bytes is no consentclf model (at most {MAX_FILE_BYTES:,})")
+    with open(path, "rb") as file:
+        data = file.read(MAX_FILE_BYTES + 1)
+    try:
+        return from_bytes(data)
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from None
+
+
+_FOREIGN = "not a consentclf model file; train one with `consentclf train --out FILE`"
+
+
+def from_bytes(data: bytes) -> Model:
+    """Check and read the bytes of a model file; raises ModelError."""
+    length = int.from_bytes(data[:8], "little") if len(data) >= 8 else 0
+    if not 2 <= length <= min(_MAX_HEADER_BYTES, len(data) - 8) or data[8:9] != b"{":
+        raise ModelError(_FOREIGN)
+    try:
+        header = json.loads(data[8 : 8 + length])
+        metadata = header.pop("__metadata__")
+        if metadata["format"] != FORMAT:
+            raise KeyError
+        number, card_text, digest = metadata["format_number"], metadata["card"], metadata["digest"]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise ModelError(_FOREIGN) from None
+    if number != str(FORMAT_NUMBER):
+        raise ModelError(
+            f"model format {str(number)[:20]!r}, this consentclf reads {FORMAT_NUMBER}; "
+            "install the matching version or train again"
+        )
+    body = data[8 + length :]
+    if not isinstance(card_text, str) or _digest(card_text, body) != digest:
+        raise ModelError("damaged: the digest does not match; fetch or train the model again")
+    try:
+        card = json.loads(card_text)
+        settings = features.FeatureSettings(tuple(card["families"]), card["bits"])
+        passes = card["passes"]
+        calibration = {k: _calibration(card["calibration"][k]) for k in ("paragraph", "page")}
+        thresholds = {str(m): {str(k): float(v) for k, v in t.items()} for m, t in card["thresholds"].items()}
+        if card["labels"] != list(LABELS) or type(passes) is not int or not 1 <= passes <= 4:
+            raise ValueError
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise ModelError("damaged: its card lacks or contradicts the model's settings; train the model again") from None
+    arrays = _arrays(header, body, _expected(settings, passes))
+    return Model(
+        settings=settings,
+        context_weights=tuple(arrays[f"context{i}_weights"] for i in range(passes)),
+        context_bias=tuple(arrays[f"context{i}_bias"] for i in range(passes)),
+        calibration=calibration,
+        thresholds=thresholds,
+        card=card,
+        digest=digest,
+        **{name: arrays[name] for name in ("alphabet", "table", "scales", "dense_weights", "bias")},
+    )
+
+
+def _calibration(given: dict[str, Any]) -> dict[str, Any]:
+    scale, bias = float(given["scale"]), [float(b) for b in given["bias"]]
+    if len(bias) != len(LABELS) or not np.isfinite([scale, *bias]).all() or scale <= 0:
+        raise ValueError
+    return {"scale": scale, "bias": bias}
+
+
+def _expected(settings: features.FeatureSettings, passes: int) -> dict[str, tuple[str, tuple[int, ...]]]:
+    k = len(LABELS)
+    seen = context.features_size(shape_size())
+    out: dict[str, tuple[str, tuple[int, ...]]] = {
+        "alphabet": ("U32", (0x10000,)),
+        "table": ("U8", (1 << settings.bits, 4)),
+        "scales": ("F32", (4,)),
+        "dense_weights": ("F32", (len(features.DENSE_NAMES), k)),
+        "bias": ("F32", (k,)),
+    }
+    for i in range(passes):
+        out[f"context{i}_weights"] = ("F32", (seen + (k if i else 0), k))
+        out[f"context{i}_bias"] = ("F32", (k,))
+    return out
+
+
+def _arrays(header: Any, body: bytes, expected: dict[str, tuple[str, tuple[int, ...]]]) -> dict[str, Any]:
+    if not isinstance(header, dict) or set(header) != set(expected):
+        raise ModelError("damaged: arrays are missing or foreign; train the model again")
+    out = {}
+    for name, (dtype, shape) in expected.items():
+        count = int(np.prod(shape))
+        nbytes = count * _DTYPES[dtype].itemsize
+        entry = header[name]
+        offsets = entry.get("data_offsets") if isinstance(entry, dict) else None
+        if (
+            not isinstance(offsets, list)
+            or entry.get("dtype") != dtype
+            or entry.get("shape") != list(shape)
+            or [type(o) for o in offsets] != [int, int]
+            or not 0 <= offsets[0] <= offsets[1] <= len(body)
+            or offsets[1] - offsets[0] != nbytes
+        ):
+            raise ModelError(f"damaged: array {name!r} is not {dtype} of shape {shape}; train the model again")
+        array = np.frombuffer(body, dtype=_DTYPES[dtype], count=count, offset=offsets[0]).reshape(shape)
+        if dtype == "F32" and not np.isfinite(array).all():
+            raise ModelError(f"damaged: array {name!r} has values that are not finite; train the model again")
+        out[name] = array
+    if (out["alphabet"] >> 16 > 11).any():
+        raise ModelError("damaged: array 'alphabet' names kinds that do not exist; train the model again")
+    return out
