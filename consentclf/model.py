@@ -39,7 +39,7 @@ _ZERO = 128
 #: Positions summed in packed form at once: two n-gram families, 2 * 128 * 255 < 2**16.
 _RUN = 64
 
-_DTYPES = {"F32": np.dtype("<f4"), "U8": np.dtype("u1"), "U32": np.dtype("<u4")}
+_DTYPES: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "U8": np.dtype("u1"), "U32": np.dtype("<u4")}
 _NAMES = {dtype: name for name, dtype in _DTYPES.items()}
 
 #: Dense features that the page stage sees too.
@@ -81,7 +81,7 @@ class Model:
     def _packed(self) -> NDArray[np.uint64]:
         """The table with its four lanes of a slot in one 64-bit word, 16 bits a lane: one look-up, one sum."""
         wide = self.table.astype(np.uint64)
-        packed = wide[:, 0] | wide[:, 1] << np.uint64(16) | wide[:, 2] << np.uint64(32) | wide[:, 3] << np.uint64(48)
+        packed: NDArray[np.uint64] = wide[:, 0] | wide[:, 1] << np.uint64(16) | wide[:, 2] << np.uint64(32) | wide[:, 3] << np.uint64(48)
         packed.flags.writeable = False
         return packed
 
@@ -177,26 +177,16 @@ class Model:
 
     def to_bytes(self) -> bytes:
         """The model file."""
-        header: dict[str, Any] = {}
-        body = bytearray()
-        for name, array in sorted(self.arrays().items()):
-            data = np.ascontiguousarray(array)
-            header[name] = {
-                "dtype": _NAMES[data.dtype],
-                "shape": list(data.shape),
-                "data_offsets": [len(body), len(body) + data.nbytes],
-            }
-            body += data.tobytes()  # every array is a multiple of four bytes long: all stay aligned
+        arrays = {name: np.ascontiguousarray(array) for name, array in sorted(self.arrays().items())}
+        body = b"".join(array.tobytes() for array in arrays.values())
         card = json.dumps(self._card(), ensure_ascii=False, sort_keys=True)
-        header["__metadata__"] = {
+        metadata = {
             "format": FORMAT,
             "format_number": str(FORMAT_NUMBER),
             "card": card,
-            "digest": _digest(card, bytes(body)),
+            "digest": _digest(card, body),
         }
-        head = json.dumps(header, ensure_ascii=False, sort_keys=True).encode()
-        head += b" " * (-len(head) % 8)
-        return len(head).to_bytes(8, "little") + head + bytes(body)
+        return _header(arrays, metadata) + body
 
     def _card(self) -> dict[str, Any]:
         return {
@@ -212,6 +202,22 @@ class Model:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model file, beside its place and renamed: the old file or the whole new one stands there."""
         write_atomic(path, self.to_bytes())
+
+
+def _header(arrays: dict[str, NDArray[Any]], metadata: dict[str, str]) -> bytes:
+    """Length and header of a file whose arrays follow each other in the order given."""
+    header: dict[str, Any] = {"__metadata__": metadata}
+    end = 0
+    for name, array in arrays.items():  # every array is a multiple of four bytes long: all stay aligned
+        begin, end = end, end + array.nbytes
+        header[name] = {
+            "dtype": _NAMES[array.dtype],
+            "shape": list(array.shape),
+            "data_offsets": [begin, end],
+        }
+    head = json.dumps(header, ensure_ascii=False, sort_keys=True).encode()
+    head += b" " * (-len(head) % 8)
+    return len(head).to_bytes(8, "little") + head
 
 
 def _digest(card: str, body: bytes) -> str:
@@ -267,15 +273,22 @@ def from_bytes(data: bytes) -> Model:
         raise ModelError("damaged: the digest does not match; fetch or train the model again")
     try:
         card = json.loads(card_text)
+        if type(card["bits"]) is not int:
+            raise TypeError
         settings = features.FeatureSettings(tuple(card["families"]), card["bits"])
         passes = card["passes"]
         calibration = {k: _calibration(card["calibration"][k]) for k in ("paragraph", "page")}
         thresholds = {str(m): {str(k): float(v) for k, v in t.items()} for m, t in card["thresholds"].items()}
+        if not all(k in LABELS and 0 <= v <= 1 for t in thresholds.values() for k, v in t.items()):
+            raise ValueError
         if card["labels"] != list(LABELS) or type(passes) is not int or not 1 <= passes <= 4:
             raise ValueError
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise ModelError("damaged: its card lacks or contradicts the model's settings; train the model again") from None
     arrays = _arrays(header, body, _expected(settings, passes))
+    # The digest covers card and arrays. The header beside them has one way to be written, gaps and order included.
+    if _header({name: arrays[name] for name in sorted(arrays)}, metadata) != data[: 8 + length]:
+        raise ModelError("damaged: its header is not as it was written; fetch or train the model again")
     return Model(
         settings=settings,
         context_weights=tuple(arrays[f"context{i}_weights"] for i in range(passes)),

@@ -12,16 +12,19 @@ label is article prose. Rows marked ``nc`` (non-commercial licence) are left out
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import json
 import os
+import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TextIO
+from typing import IO, Any
 
 from ..errors import DataError
+from ..files import unreadable
 from ..labels import ARTICLE, LABELS
 
 #: Labels of page paragraphs that name no class.
@@ -64,13 +67,13 @@ class Corpus:
     skipped: Counter[str] = field(default_factory=Counter)
     #: (origin, licence, version) -> paragraphs read, for the model card.
     sources: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    #: Lines on what was read and looks wrong but can be trained on, each with file, line and remedy.
+    warnings: list[str] = field(default_factory=list)
 
 
-def open_text(path: str | os.PathLike[str]) -> TextIO:
-    """Open a plain or gzipped UTF-8 text file for reading."""
-    if str(path).endswith(".gz"):
-        return gzip.open(path, "rt", encoding="utf-8", newline="\n")
-    return open(path, encoding="utf-8", newline="\n")
+def open_binary(path: str | os.PathLike[str]) -> IO[bytes] | gzip.GzipFile:
+    """Open a plain or gzipped file for reading bytes."""
+    return gzip.open(path, "rb") if str(path).endswith(".gz") else open(path, "rb")
 
 
 def find_files(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
@@ -81,7 +84,9 @@ def find_files(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
         if path.is_dir():
             found = sorted(p for p in path.rglob("*") if p.name.endswith((".jsonl", ".jsonl.gz")))
             if not found:
-                raise DataError(f"{path}: no .jsonl or .jsonl.gz file in this folder; name a folder with labelled data")
+                raise DataError(
+                    f"{path}: no .jsonl or .jsonl.gz file in this folder; name a folder with labelled data"
+                )
             out += found
         elif path.exists():
             out.append(path)
@@ -92,31 +97,42 @@ def find_files(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
 
 def records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield ``(line number, object)``; raises DataError naming file, line and remedy."""
-    number = 0
     try:
-        with open_text(path) as lines:
-            for number, line in enumerate(lines, 1):  # noqa: B007 - named in the errors below
-                if not line.strip():
-                    continue
+        with open_binary(path) as file:
+            lines = iter(lambda: file.readline(MAX_ROW_BYTES + 1), b"")
+            for number, line in enumerate(lines, 1):
+                where = f"{path}:{number}"
                 if len(line) > MAX_ROW_BYTES:
-                    raise DataError(f"{path}:{number}: a line of {len(line):,} characters; one paragraph or page a line")
-                try:
-                    record = json.loads(line)
-                except json.JSONDecodeError as error:
-                    raise DataError(f"{path}:{number}: not JSON ({error.msg}); write one JSON object a line") from None
-                except RecursionError:
-                    raise DataError(f"{path}:{number}: JSON nested too deeply; write one flat object a line") from None
-                if not isinstance(record, dict):
-                    raise DataError(f"{path}:{number}: expected a JSON object, got {type(record).__name__}")
-                yield number, record
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{path}:{number + 1}: not UTF-8 (byte {error.start}: {error.reason}); convert the file to UTF-8"
-        ) from None
-    except (gzip.BadGzipFile, EOFError) as error:
+                    raise DataError(
+                        f"{where}: a line of more than {MAX_ROW_BYTES // 1_000_000} MB; "
+                        "write one paragraph or page a line"
+                    )
+                if number == 1:
+                    line = line.removeprefix(codecs.BOM_UTF8)
+                if line.strip():
+                    yield number, _record(line, where)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise DataError(f"{path}: not a complete gzip file ({error}); compress it again") from None
     except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror or error})") from None
+        raise unreadable(str(path), error) from None
+
+
+def _record(line: bytes, where: str) -> dict[str, Any]:
+    try:
+        record = json.loads(line.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{where}: not UTF-8 (byte {error.start} of the line: {error.reason}); convert the file to UTF-8"
+        ) from None
+    except RecursionError:
+        raise DataError(f"{where}: JSON nested too deeply; write one flat object a line") from None
+    except json.JSONDecodeError as error:
+        raise DataError(f"{where}: not JSON ({error.msg}); write one JSON object a line") from None
+    except ValueError:  # a number of thousands of digits
+        raise DataError(f"{where}: not usable JSON; write one flat object a line") from None
+    if not isinstance(record, dict):
+        raise DataError(f"{where}: expected a JSON object, got {type(record).__name__}")
+    return record
 
 
 def _text(record: dict[str, Any], where: str) -> str:
@@ -133,7 +149,9 @@ def _label(record: dict[str, Any], where: str, weak: bool) -> str:
     allowed = LABELS + WEAK if weak else LABELS
     if label not in allowed:
         known = ", ".join(allowed)
-        raise DataError(f'{where}: "label" is {json.dumps(label, ensure_ascii=False)}; it must be one of {known}')
+        raise DataError(
+            f'{where}: "label" is {json.dumps(label, ensure_ascii=False)}; it must be one of {known}'
+        )
     return str(label)
 
 
@@ -143,7 +161,7 @@ def _field(record: dict[str, Any], name: str, where: str) -> str:
         return ""
     if not isinstance(value, (str, int)):
         raise DataError(f'{where}: "{name}" must be a string, got {type(value).__name__}')
-    return str(value)
+    return str(value).encode("utf-8", "replace").decode()  # a lone surrogate could not be written to the card
 
 
 _HINTS = ("hint", "link_density", "prose", "gold")
@@ -159,6 +177,7 @@ def read(paths: Iterable[str | os.PathLike[str]]) -> Corpus:
         that is not known: the message names file, line and remedy.
     """
     corpus = Corpus()
+    first: dict[str, tuple[str, str]] = {}  # text of an authored or user's row -> its label and place
     for path in find_files(paths):
         name = path.name.removesuffix(".gz").removesuffix(".jsonl")
         for number, record in records(path):
@@ -192,6 +211,13 @@ def read(paths: Iterable[str | os.PathLike[str]]) -> Corpus:
                     label = _label(record, where, weak=False)
                     group = batch or source or f"{name}:{number}"
                     origin = "authored" if batch else source or name
+                    before, there = first.setdefault(text, (label, where))
+                    if before != label:
+                        # Both are trained on: some words are in truth either, and the model then says so.
+                        corpus.warnings.append(
+                            f"{where}: the same text is {label!r} here and {before!r} at {there}; "
+                            "keep the right one, or give it as part of a page, where context decides"
+                        )
                 row = Row(text, label, lang, group, origin, kind)
                 if "genre" in record:
                     row.hints["genre"] = _field(record, "genre", where)

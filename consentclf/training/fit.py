@@ -86,7 +86,7 @@ def train(
     progress("drawing rows")
     sample = sampling.draw(corpus, config, settings.seed)
     target = np.array(sample.target)
-    _check(target)
+    _check(target, sample.group, settings.folds)
     weight = np.array(sample.weight)
     folds = np.array([fold_of(group, settings.folds) for group in sample.group])
 
@@ -153,11 +153,17 @@ def train(
     return Result(model, Pipeline([("tfidf", hasher), ("classifier", classifier)]), held_out, corpus.skipped)
 
 
-def _check(target: NDArray[np.int64]) -> None:
+def _check(target: NDArray[np.int64], groups: Sequence[str], folds: int) -> None:
     known = Counter(LABELS[t] for t in target if t >= 0)
     if len(known) < 2:
         raise DataError(
             f"every paragraph is labelled {next(iter(known), 'unknown')!r}; training needs at least two labels"
+        )
+    fold = np.array([fold_of(group, folds) for group in groups])
+    if any(len(set(target[(fold != k) & (target >= 0)])) < 2 for k in range(folds)):
+        raise DataError(
+            "too few rows or sources: without one of them a single label is left to learn from; "
+            "add rows of other sources"
         )
 
 
@@ -328,9 +334,10 @@ class _PageStage:
 
     def _targets(self, logits: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         section, other = self.config["context"], self.config["page.other"]
-        nav_bias, hint_bias = other.getfloat("navigation_bias"), other.getfloat("hint_bias")
+        nav_bias, hint_bias = float(other["navigation_bias"]), float(other["hint_bias"])
         old = section["old_origins"].split()
-        target, weight = [], []
+        target: list[int] = []
+        weight: list[float] = []
         at = 0
         for page in self.pages:
             begin = len(weight)
@@ -346,17 +353,17 @@ class _PageStage:
                     target.append(int(scores.argmax()))
                     comment = row.hints.get("hint") == "comment"
                     prose = bool(row.hints.get("prose"))
-                    weight.append(0.0 if comment and prose else section.getfloat("prose_other") if prose else 0.8)
+                    weight.append(0.0 if comment and prose else float(section["prose_other"]) if prose else 0.8)
                 else:
                     target.append(_ARTICLE)
                     weight.append(0.0)
                 at += 1
             total = sum(weight[begin:])
-            factor = min(1.0, section.getfloat("page_paragraphs") / total) if total else 0.0
+            factor = min(1.0, float(section["page_paragraphs"]) / total) if total else 0.0
             if not weak:
-                factor *= section.getfloat("authored")
+                factor *= float(section["authored"])
             elif page.origin in old:
-                factor *= section.getfloat("old")
+                factor *= float(section["old"])
             weight[begin:] = [w * factor for w in weight[begin:]]
         return np.array(target), np.array(weight)
 

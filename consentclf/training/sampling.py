@@ -1,4 +1,4 @@
-"""Draws and weights training rows. The choices and their reasons stand in ``sampling.ini`` beside this file."""
+"""Draws and weights training rows. The choices and their reasons stand in ``sampling.ini`` beside this."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any
 
+from ..errors import DataError
+from ..files import unreadable
 from ..labels import LABELS
 from .corpus import Corpus, Page, Row
 
@@ -21,13 +23,41 @@ _COLUMN = {label: i for i, label in enumerate(LABELS)}
 
 
 def read_config(path: str | os.PathLike[str] | None = None) -> configparser.ConfigParser:
-    """The sampling configuration: the one shipped, or a file laid over it."""
+    """The sampling settings: those shipped, or a file laid over it; raises DataError if that is wrong."""
     config = configparser.ConfigParser(inline_comment_prefixes=None)
     config.read_string(resources.files(__package__).joinpath("sampling.ini").read_text(encoding="utf-8"))
-    if path is not None:
+    if path is None:
+        return config
+    mine = configparser.ConfigParser(inline_comment_prefixes=None)
+    try:
         with open(path, encoding="utf-8") as file:
-            config.read_file(file)
+            mine.read_file(file)
+        for section in mine.sections():
+            for key, value in mine[section].items():
+                _check_setting(config, section, key, value)
+                config[section][key] = value
+    except OSError as error:
+        raise unreadable(str(path), error) from None
+    except (configparser.Error, UnicodeDecodeError, DataError) as error:
+        raise DataError(f"{path}: {' '.join(str(error).split())}; see training/sampling.ini") from None
     return config
+
+
+def _check_setting(config: configparser.ConfigParser, section: str, key: str, value: str) -> None:
+    if section not in config or key not in config[section]:
+        raise DataError(f"there is no setting {key!r} in a section [{section}]")
+    for number in (int, float):  # where the setting shipped is one, so must this be
+        try:
+            number(config[section][key])
+        except ValueError:
+            continue
+        try:
+            number(value)
+        except ValueError:
+            if number is int:
+                continue
+            raise DataError(f"[{section}] {key} must be a number, got {value!r}") from None
+        return
 
 
 @dataclass
@@ -43,7 +73,9 @@ class Sample:
     #: For rows of unknown class: what to add to navigation's logit.
     bias: list[float] = field(default_factory=list)
 
-    def add(self, row: Row, weight: float, kind: str, group: str = "", bias: float = 0.0, text: str = "") -> None:
+    def add(
+        self, row: Row, weight: float, kind: str, group: str = "", bias: float = 0.0, text: str = ""
+    ) -> None:
         """Append one row."""
         self.texts.append(text or row.text)
         self.target.append(_COLUMN.get(row.label, UNKNOWN))
@@ -79,7 +111,9 @@ def is_weak(page: Page) -> bool:
     return any(row.label == "other" for row in page.rows)
 
 
-def _draw_pages(pages: list[Page], config: configparser.ConfigParser, rng: random.Random, sample: Sample) -> None:
+def _draw_pages(
+    pages: list[Page], config: configparser.ConfigParser, rng: random.Random, sample: Sample
+) -> None:
     seen: set[tuple[str, str]] = set()
     markdown = config.getfloat("noise", "markdown")
     article, other, consent = config["page.article"], config["page.other"], config["page.consent"]
@@ -90,7 +124,7 @@ def _draw_pages(pages: list[Page], config: configparser.ConfigParser, rng: rando
                 if row.label in _COLUMN:
                     sample.add(row, config.getfloat(section, "page_weight"), f"{section}-page")
             continue
-        left = {"article": article.getint("cap"), "other": other.getint("cap")}
+        left = {"article": int(article["cap"]), "other": int(other["cap"])}
         order = list(range(len(page.rows)))
         rng.shuffle(order)
         for i in order:
@@ -102,13 +136,13 @@ def _draw_pages(pages: list[Page], config: configparser.ConfigParser, rng: rando
             density = row.hints.get("link_density", 0)
             text = as_links(row.text, rng) if density > 0.9 and rng.random() < markdown else ""
             if row.label == "article":
-                sample.add(row, article.getfloat("weight"), "page/article", text=text)
+                sample.add(row, float(article["weight"]), "page/article", text=text)
             elif row.label == "consent":
-                sample.add(row, consent.getfloat("weight"), "page/consent", text=text)
+                sample.add(row, float(consent["weight"]), "page/consent", text=text)
             elif row.label == "other" and not row.hints.get("prose"):
                 hinted = row.hints.get("hint") in ("nav", "share") or density > 0.6
-                bias = other.getfloat("navigation_bias") + hinted * other.getfloat("hint_bias")
-                sample.add(row, other.getfloat("weight"), "page/other", bias=bias, text=text)
+                bias = float(other["navigation_bias"]) + hinted * float(other["hint_bias"])
+                sample.add(row, float(other["weight"]), "page/other", bias=bias, text=text)
             else:
                 continue
             if row.label in left:
@@ -125,7 +159,9 @@ def as_links(text: str, rng: random.Random) -> str:
     return f"[{' '.join(words[:cut])}]({path}) [{' '.join(words[cut:])}]({path}{cut})"
 
 
-def _draw_strings(rows: list[Row], config: configparser.ConfigParser, rng: random.Random, sample: Sample) -> None:
+def _draw_strings(
+    rows: list[Row], config: configparser.ConfigParser, rng: random.Random, sample: Sample
+) -> None:
     rows = list(rows)
     rng.shuffle(rows)
     admin = set(config["string.navigation"]["admin_sources"].split())
@@ -133,31 +169,34 @@ def _draw_strings(rows: list[Row], config: configparser.ConfigParser, rng: rando
     count: Counter[tuple[str, str, str]] = Counter()
     short: dict[tuple[str, str, str], list[Row]] = defaultdict(list)
     for row in rows:
-        section = config[f"string.{row.label}"] if f"string.{row.label}" in config else None
-        if section is None or (row.text, row.label) in seen:
+        name = f"string.{row.label}"
+        if name not in config or (row.text, row.label) in seen:
             continue
+        section = config[name]
         seen.add((row.text, row.label))
         source = row.hints.get("source", "")
         key = (source, row.lang, row.label)
         count[key] += 1
-        if count[key] > section.getint("admin_cap" if source in admin and "admin_cap" in section else "cap"):
+        if count[key] > int(section["admin_cap" if source in admin and "admin_cap" in section else "cap"]):
             continue
-        sample.add(row, section.getfloat("weight"), f"string/{row.label}")
+        sample.add(row, float(section["weight"]), f"string/{row.label}")
         if len(row.text) < 40:
             short[key].append(row)
     joined = config["string.joined"]
     for (source, _lang, label), found in short.items():
         if label == "banner" or len(found) < 6:
             continue
-        for _ in range(min(joined.getint("cap"), int(len(found) * joined.getfloat("share")))):
+        for _ in range(min(int(joined["cap"]), int(len(found) * float(joined["share"])))):
             size = rng.randint(2, 9 if label == "navigation" else 4)
             picked = rng.sample(found, min(size, len(found)))
             separator = rng.choice((" ", " | ", " · ", "", " / ", " "))
             text = separator.join(row.text for row in picked)
-            sample.add(picked[0], joined.getfloat("weight"), "string/joined", f"{source}:{label}", text=text)
+            sample.add(picked[0], float(joined["weight"]), "string/joined", f"{source}:{label}", text=text)
 
 
-def _draw_prose(rows: list[Row], config: configparser.ConfigParser, rng: random.Random, sample: Sample) -> None:
+def _draw_prose(
+    rows: list[Row], config: configparser.ConfigParser, rng: random.Random, sample: Sample
+) -> None:
     rows = list(rows)
     rng.shuffle(rows)
     prose = config["prose"]
@@ -166,9 +205,9 @@ def _draw_prose(rows: list[Row], config: configparser.ConfigParser, rng: random.
     for row in rows:
         genre = row.hints.get("genre", "")
         count[(row.lang, genre)] += 1
-        cap = prose.getint("narrow_cap" if any(word in genre for word in narrow) else "cap")
+        cap = int(prose["narrow_cap" if any(word in genre for word in narrow) else "cap"])
         if count[(row.lang, genre)] <= cap:
-            sample.add(row, prose.getfloat("weight"), "prose")
+            sample.add(row, float(prose["weight"]), "prose")
 
 
 # -- noise --------------------------------------------------------------------------------------------------
@@ -195,11 +234,11 @@ def truncate(text: str, rng: random.Random) -> str:
 def _add_noise(sample: Sample, config: configparser.ConfigParser, rng: random.Random) -> None:
     noise = config["noise"]
     ways: list[tuple[float, Any]] = [
-        (noise.getfloat("upper"), lambda t: t.upper()),
-        (noise.getfloat("no_marks"), strip_marks),
-        (noise.getfloat("glued"), lambda t: glue(t, rng)),
-        (noise.getfloat("truncated"), lambda t: truncate(t, rng)),
-        (noise.getfloat("entities"), lambda t: html.escape(t).replace("'", "&#39;").replace("’", "&rsquo;")),
+        (float(noise["upper"]), lambda t: t.upper()),
+        (float(noise["no_marks"]), strip_marks),
+        (float(noise["glued"]), lambda t: glue(t, rng)),
+        (float(noise["truncated"]), lambda t: truncate(t, rng)),
+        (float(noise["entities"]), lambda t: html.escape(t).replace("'", "&#39;").replace("’", "&rsquo;")),
     ]
     for i in range(len(sample)):
         dice = rng.random()
@@ -208,8 +247,9 @@ def _add_noise(sample: Sample, config: configparser.ConfigParser, rng: random.Ra
                 damaged = way(sample.texts[i])
                 if damaged != sample.texts[i] and damaged.strip():
                     sample.weight[i] /= 2
-                    for column in (sample.target, sample.weight, sample.group, sample.kind, sample.lang, sample.bias):
-                        column.append(column[i])  # type: ignore[attr-defined]
                     sample.texts.append(damaged)
+                    columns: tuple[list[Any], ...] = (sample.target, sample.weight, sample.group, sample.kind)
+                    for column in (*columns, sample.lang, sample.bias):
+                        column.append(column[i])
                 break
             dice -= share

@@ -1,0 +1,210 @@
+"""``consentclf predict``: label the paragraphs of text files."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import unicodedata
+from collections.abc import Callable, Iterator
+from typing import BinaryIO
+
+import click
+
+from ..classifier import MODES, Classifier, Paragraph
+from ..errors import DataError
+from ..files import TextReader, check_encoding
+from ..labels import ARTICLE, LABELS
+from . import common
+
+#: What a table's row holds beside the text.
+_MARGIN = len("navigation") + 2 + len("0.00") + 2
+
+
+@click.command(short_help="Label the paragraphs of text or Markdown files.")
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.option("--format", "form", type=click.Choice(["table", "jsonl", "text"]), default="table")
+@common.model_option
+@click.option(
+    "--keep",
+    multiple=True,
+    metavar="LABEL",
+    help="With --format text: a label to keep, article without this. May be repeated, or a comma list.",
+)
+@click.option(
+    "--threshold",
+    multiple=True,
+    metavar="[LABEL=]NUMBER",
+    help="Least score for a label, or for all but article. Below it a paragraph counts as article.",
+)
+@click.option(
+    "--mode",
+    type=click.Choice(MODES),
+    default="balanced",
+    show_default=True,
+    help="precision keeps only what is surely article, recall drops only what surely is not.",
+)
+@click.option(
+    "--encoding",
+    default="utf-8",
+    show_default=True,
+    help="Of the files; a byte-order mark in a file comes first.",
+)
+@click.option("--strict", is_flag=True, help="Refuse a file with bytes that do not decode.")
+def predict(
+    files: tuple[str, ...],
+    form: str,
+    model: str | None,
+    keep: tuple[str, ...],
+    threshold: tuple[str, ...],
+    mode: str,
+    encoding: str,
+    strict: bool,
+) -> None:
+    """Label the paragraphs of FILEs; - is standard input. A file is one page.
+
+    --format table (the default) is for reading. jsonl prints one object a paragraph: file, index, start, end,
+    label, score, scores, text, and raw_label where a threshold or mode changed the label. start and end count
+    characters of the file decoded as utf-8-sig, newlines as they are: text is source[start:end]. text prints
+    the paragraphs to keep, unchanged, with the white space between them; a blank line parts two files.
+
+    Exit code 2 when a file could not be read; the others are still done.
+    """
+    if keep and form != "text":
+        raise click.UsageError(
+            f"--keep says what --format text prints; it does nothing with --format {form}."
+        )
+    wanted = common.parse_labels(keep, LABELS, "--keep") or (ARTICLE,)
+    thresholds = common.parse_thresholds(threshold)
+    check_encoding(encoding)
+    classifier = common.open_model(model).with_mode(mode, thresholds)
+    render: Callable[[Classifier, TextReader], Iterator[str]]
+    if form == "jsonl":
+        render = _jsonl
+    elif form == "text":
+        render = _Text(wanted)
+    else:
+        render = _Table(headings=len(files) > 1)
+    out: BinaryIO = sys.stdout.buffer
+    charset = (sys.stdout.encoding or "utf-8") if form == "table" else "utf-8"
+    # A lone surrogate cannot be UTF-8. Written \udcxx it is JSON's own escape.
+    errors = "backslashreplace" if form == "jsonl" else "replace"
+    live = sys.stdout.isatty()
+    failed = False
+    for name in files:
+        reader = None
+        try:
+            with common.open_text(name, encoding, strict) as reader:
+                for line in render(classifier, reader):
+                    out.write(line.encode(charset, errors))
+                    if live:
+                        out.flush()
+        except DataError as error:
+            out.flush()
+            common.complain(str(error))
+            failed = True
+        else:
+            if complaint := reader.complaint():
+                out.flush()
+                common.complain(complaint)
+    out.flush()
+    if failed:
+        raise click.exceptions.Exit(2)
+
+
+def _jsonl(classifier: Classifier, reader: TextReader) -> Iterator[str]:
+    for index, p in enumerate(classifier.predict_stream(reader)):
+        row = {
+            "file": reader.name,
+            "index": index,
+            "start": p.start,
+            "end": p.end,
+            "label": p.label,
+            "score": round(p.score, 6),
+            "scores": {label: round(score, 6) for label, score in p.scores.items()},
+            "text": p.text,
+        }
+        if p.raw_label != p.label:
+            row["raw_label"] = p.raw_label
+        yield json.dumps(row, ensure_ascii=False) + "\n"
+
+
+class _Text:
+    """What is kept of each file, the files parted by a blank line."""
+
+    def __init__(self, keep: tuple[str, ...]) -> None:
+        self.keep = keep
+        self.begun = False
+
+    def __call__(self, classifier: Classifier, reader: TextReader) -> Iterator[str]:
+        empty = True
+        for piece in classifier.clean_stream(reader, self.keep):
+            if empty and self.begun:
+                yield "\n"
+            empty = False
+            yield piece
+        if not empty:
+            yield "\n"
+            self.begun = True
+
+
+class _Table:
+    """One line a paragraph: label, score, and as much of the text as fits."""
+
+    def __init__(self, headings: bool) -> None:
+        self.headings = headings
+        self.begun = False
+        self.colour = common.colourful()
+        self.width = max(20, _columns() - _MARGIN)
+
+    def __call__(self, classifier: Classifier, reader: TextReader) -> Iterator[str]:
+        if self.headings:
+            gap = "\n" if self.begun else ""
+            yield f"{gap}{self._style(_printable(reader.name), bold=True)}\n"
+            self.begun = True
+        for p in classifier.predict_stream(reader):
+            yield self._row(p)
+
+    def _row(self, p: Paragraph) -> str:
+        # The text is a stranger's: nothing in it may steer the terminal.
+        text = _printable(" ".join(p.text[: 4 * self.width].split()))
+        if p.raw_label != p.label:
+            text = f"(not {p.raw_label}: {p.scores[p.raw_label]:.2f}) {text}"
+        shown = _fit(text, self.width, cut=len(p.text) > 4 * self.width)
+        label = self._style(p.label.ljust(len("navigation")), fg=common.COLOURS[p.label])
+        return f"{label}  {p.score:.2f}  {shown}\n"
+
+    def _style(self, text: str, fg: str | None = None, bold: bool | None = None) -> str:
+        return click.style(text, fg=fg, bold=bold) if self.colour else text
+
+
+def _columns() -> int:
+    """Width of the terminal; of a pipe, what COLUMNS says or 110."""
+    try:
+        return int(os.environ["COLUMNS"])
+    except (KeyError, ValueError):
+        pass
+    try:
+        return os.get_terminal_size(sys.stdout.fileno()).columns or 110
+    except (OSError, ValueError):
+        return 110
+
+
+def _printable(text: str) -> str:
+    """The text without control characters, bidirectional overrides and lone surrogates."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in "\u200c\u200d" else "\ufffd" if c < " " else "" for c in text)
+
+
+def _fit(text: str, width: int, cut: bool) -> str:
+    """Cut a line to so many columns, an ellipsis at the end where something was lost."""
+    if text.isascii() and len(text) <= width and not cut:
+        return text
+    used = 0
+    for i, char in enumerate(text):
+        columns = 0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1
+        if used + columns > width - 1 and (used + columns > width or i + 1 < len(text) or cut):
+            return text[:i] + "…"
+        used += columns
+    return text + ("…" if cut else "")

@@ -1,0 +1,1 @@
+"""Training: needs scikit-learn and joblib, which prediction does not."""
