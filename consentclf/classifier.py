@@ -8,7 +8,7 @@ import os
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,9 @@ from . import text as _text
 from .errors import ModelError
 from .features import check_texts
 from .labels import ARTICLE, LABELS
+
+if TYPE_CHECKING:
+    from .explain import Explanation
 
 #: Paragraphs of a text that are seen as one page at the most: a bound on memory for texts of very many lines.
 MAX_PAGE = 20_000
@@ -184,6 +187,29 @@ class Classifier:
         Where paragraphs were dropped in between the widest of the gaps stays: most line ends, then longest.
         """
         return join_kept(text, self.predict_text(text), check_keep(keep))
+
+    # -- reasons ---------------------------------------------------------------------------------------
+
+    def explain(self, text: str) -> Explanation:
+        """Why a paragraph, judged alone, gets its label: weights of its words that add up to the logit."""
+        return self._explain(check_texts([text]), self.predict_proba([text]), page=False)[0]
+
+    def explain_page(self, paragraphs: Sequence[str]) -> list[Explanation]:
+        """Why each paragraph of a page gets its label, and what the page around it added."""
+        page = check_texts(paragraphs)
+        if not page:
+            return []
+        return self._explain(page, self.model.probabilities(self.model.page_stage([page]), "page"), page=True)
+
+    def _explain(self, texts: list[str], p: NDArray[np.float64], page: bool) -> list[Explanation]:
+        from . import explain as _explain  # kept out of prediction's way
+
+        chosen, raw = self._decide(p)
+        decided = [
+            _explain.Decided(LABELS[k], LABELS[r], dict(zip(LABELS, row, strict=True)))
+            for k, r, row in zip(chosen.tolist(), raw.tolist(), p.tolist(), strict=True)
+        ]
+        return _explain.explain(self.model, texts, decided, page)
 
     # -- decisions -------------------------------------------------------------------------------------
 

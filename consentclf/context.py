@@ -8,17 +8,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
 
 _FIXED = 1 << 20
 #: Half-widths, in paragraphs, of the windows summed on either side.
 WINDOWS = (1, 2, 4, 8, 16, 40)
-_LENGTHS = (4.0, 15.0, 30.0, 60.0, 120.0, 250.0)
+_REACH = np.array(WINDOWS, dtype=np.int64)[:, None]
+_LENGTHS = np.array([4, 15, 30, 60, 120, 250], dtype=np.float64)[:, None]
+_SHIFTS = (-2, -1, 1, 2)
+_NEAR = WINDOWS.index(4)
+#: Columns of one matrix product: so few that no library spreads it over threads, which would cost more.
+_AT_ONCE = 256
+#: Paragraphs whose features are held at once: what the L2 cache takes. A longer page is held whole.
+GROUP = 1024
 
 
 @dataclass(frozen=True)
@@ -43,86 +53,214 @@ def repeats(paragraphs: Sequence[str]) -> list[float]:
 
 def softmax(logits: F64) -> F64:
     """Probabilities of rows of logits."""
-    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
+    shifted: F64 = np.exp(logits - logits.max(axis=1, keepdims=True))
     shifted /= shifted.sum(axis=1, keepdims=True)
     return shifted
 
 
-def features(batch: PageBatch) -> F64:
-    """Features of every paragraph of a batch of pages, float64 of shape (n, FEATURES)."""
+def rounded(weights: NDArray[np.floating[Any]]) -> F64:
+    """Weights for :func:`product`: rounded to 20 binary places and turned, float64 (labels, columns)."""
+    turned: F64 = np.ascontiguousarray(weights.T, dtype=np.float64)
+    out: F64 = np.rint(turned * (1 << 20)) / (1 << 20)
+    return out
+
+
+def on_grid(columns: F32, places: int = 18) -> F32:
+    """Round to so many binary places, in place. None is below ``-2 ** (22 - places)``.
+
+    Added to such a number a float32 has no more places. Larger ones have fewer, which is as well.
+    """
+    number = np.float32(1.5 * 2 ** (23 - places))
+    columns += number
+    columns -= number
+    return columns
+
+
+def product(weights: F64, columns: F32) -> F64:
+    """``weights @ columns``, float64, for weights and columns rounded as above.
+
+    With 20 places each all products and sums are exact below 2**13. So it does not matter in which order a
+    library for matrix products adds, which depends on shapes: results do not depend on the batch.
+    """
+    n = columns.shape[1]
+    out = np.empty((len(weights), n))
+    for begin in range(0, n, _AT_ONCE):
+        part = slice(begin, begin + _AT_ONCE)
+        np.matmul(weights, columns[:, part].astype(np.float64), out=out[:, part])
+    return out
+
+
+@dataclass(frozen=True)
+class _Columns:
+    """The features by columns. Every gate times every inner column is one too, though never written out."""
+
+    plain: F32  # (columns, n)
+    inner: F32  # (columns, n)
+    gates: F32  # (gates, n)
+
+
+def _columns(batch: PageBatch) -> _Columns:
     n = len(batch.chars)
     bounds = batch.bounds
     sizes = np.diff(bounds)
-    page = np.repeat(np.arange(len(sizes)), sizes)
-    start, stop = bounds[page], bounds[page + 1]
+    page = np.arange(len(sizes)).repeat(sizes)
+    start, stop = bounds[:-1].repeat(sizes), bounds[1:].repeat(sizes)
     at = np.arange(n)
-    centred = batch.logits - batch.logits.mean(axis=1, keepdims=True)
-    centred = np.clip(centred, -12, 12)
-    p = softmax(centred)
-    chars = batch.chars
-    length = np.log1p(np.minimum(chars, 1500)) / 4
+    logits = np.ascontiguousarray(batch.logits.T)
+    shape = batch.shape.T
+    k = len(shape)
+    centred = logits - (logits[0] + logits[1] + logits[2] + logits[3]) / 4
+    np.clip(centred, -12, 12, out=centred)
+    # Probabilities by count; by characters (clipped: one long paragraph is one voice); and the characters.
+    voices = np.empty((9, n))
+    p, weight = voices[:4], voices[8]
+    np.exp(centred - centred.max(axis=0), out=p)
+    p /= p[0] + p[1] + p[2] + p[3]
+    np.minimum(batch.chars, 400, out=weight)
+    weight /= 100
+    np.multiply(p, weight, out=voices[4:8])
+    length = np.log1p(np.minimum(batch.chars, 1500)) / 4
 
-    # Fixed-point prefix sums: probabilities by count, and by characters (clipped: one long paragraph is one voice).
-    weight = np.minimum(chars, 400) / 100
-    columns = np.concatenate([p, p * weight[:, None], weight[:, None]], axis=1)
-    prefix = np.zeros((n + 1, columns.shape[1]), dtype=np.int64)
-    np.cumsum(np.rint(columns * _FIXED).astype(np.int64), axis=0, out=prefix[1:])
+    inner = np.empty((5 + k, n), dtype=np.float32)
+    np.divide(centred, 4, out=inner[:4], casting="unsafe")
+    inner[4] = length
+    inner[5:] = shape
+    on_grid(inner)
 
-    def window(lo: I64, hi: I64) -> F64:
-        lo, hi = np.maximum(lo, start), np.minimum(hi, stop)
-        hi = np.maximum(hi, lo)
-        return (prefix[hi] - prefix[lo]) / _FIXED
+    plain = np.zeros((_plain_size(k), n), dtype=np.float32)
+    used = 0
 
-    out: list[F64] = [centred / 4, p, length[:, None], batch.shape]
-    out.append((chars[:, None] >= np.array(_LENGTHS)).astype(np.float64))
-    out.append(p * length[:, None])
-    first, last = at == start, at == stop - 1
-    out.append(np.stack([first, last], axis=1).astype(np.float64))
-    for shift in (-2, -1, 1, 2):
-        other = at + shift
-        inside = (other >= start) & (other < stop)
-        other = np.clip(other, 0, max(n - 1, 0))
-        out.append(np.where(inside[:, None], centred[other] / 4, 0))
-        out.append(np.where(inside[:, None], p[other], 0))
-        out.append(np.where(inside, length[other], 0)[:, None])
-    before_after = []
-    for k in WINDOWS:
-        before, after = window(at - k, at), window(at + 1, at + k + 1)
-        for side, name in ((before, "b"), (after, "a")):
-            count = side[:, :4].sum(axis=1, keepdims=True)
-            out.append(side[:, :4] / np.maximum(count, 1))
-            if k > 1:
-                out.append(side[:, 4:8] / np.maximum(side[:, 8:9], 0.5))
-                out.append(np.log1p(side[:, 4:5]))
-            before_after.append((name, side))
-    whole = window(start, stop)
-    ahead, behind = window(start, at), window(at + 1, stop)
-    total = np.maximum(whole[:, 4:5], 0.05)
-    f_before, f_after = ahead[:, 4:5] / total, behind[:, 4:5] / total
-    share_count = whole[:, :4] / np.maximum(sizes[page], 1)[:, None]
-    share_chars = whole[:, 4:8] / np.maximum(whole[:, 8:9], 0.05)
-    pages = np.concatenate([share_count, share_chars, np.log1p(sizes[page])[:, None] / 5,
-                            np.log1p(whole[:, 4:5]) / 4], axis=1)  # fmt: skip
-    out.append(pages)
-    position = ((at - start + 0.5) / np.maximum(sizes[page], 1))[:, None]
-    out += [position, position**2, f_before, f_after, np.minimum(f_before, f_after),
-            (f_before < 0.01), (f_before < 0.1), (f_after < 0.01), (f_after < 0.1)]  # fmt: skip
-    near = window(at - 4, at + 5)
-    near_article = near[:, 4:5] / np.maximum(near[:, 8:9], 0.05)
-    near_consent = near[:, 6:7] / np.maximum(near[:, 8:9], 0.05)
-    near_nav = near[:, 3:4] / np.maximum(near[:, :4].sum(axis=1, keepdims=True), 1)
-    article_share = share_chars[:, :1]
-    nav_share = share_count[:, 3:4]
-    # Products: how far the neighbourhood and the kind of page change what the paragraph's own words mean.
-    for gate in (near_article, near_consent, near_nav, article_share, nav_share, np.minimum(f_before, f_after) * 2,
-                 length[:, None]):  # fmt: skip
-        out.append(centred / 4 * gate)
-        out.append(length[:, None] * gate)
-        out.append(batch.shape * gate)
-    return np.concatenate([np.asarray(x, dtype=np.float64) for x in out], axis=1)
+    def rows(count: int) -> F32:
+        """The next ``count`` columns, to be filled."""
+        nonlocal used
+        used += count
+        return plain[used - count : used]
+
+    own = rows(9)
+    own[:4], own[4:8], own[8] = inner[:4], p, length
+    rows(k)[:] = shape
+    np.greater_equal(batch.chars, _LENGTHS, out=rows(len(_LENGTHS)), casting="unsafe")
+    np.multiply(own[4:8], own[8], out=rows(4))
+    ends = rows(2)
+    np.equal(at, start, out=ends[0], casting="unsafe")
+    np.equal(at, stop - 1, out=ends[1], casting="unsafe")
+    for shift in _SHIFTS:  # zero where that neighbour is on another page
+        out = rows(9)
+        if shift < 0:
+            np.multiply(own[:, :shift], at[-shift:] + shift >= start[-shift:], out=out[:, -shift:])
+        else:
+            np.multiply(own[:, shift:], at[:-shift] + shift < stop[:-shift], out=out[:, :-shift])
+
+    # Prefix sums of whole numbers: exact, so that a window's sum does not depend on what came before it.
+    prefix = np.zeros((9, n + 1))
+    voices *= _FIXED
+    np.rint(voices, out=voices)
+    np.add.accumulate(voices, axis=1, out=prefix[:, 1:])
+    lo = prefix.take(np.maximum(at - _REACH, start), axis=1)
+    hi = prefix.take(np.minimum(at + 1 + _REACH, stop), axis=1)
+    side = np.empty((9, len(WINDOWS), 2, n), dtype=np.float32)  # before and after
+    np.subtract(prefix[:, None, :-1], lo, out=side[:, :, 0], casting="unsafe")
+    np.subtract(hi, prefix[:, None, 1:], out=side[:, :, 1], casting="unsafe")
+    side *= np.float32(1 / _FIXED)
+    near = (hi[:, _NEAR] - lo[:, _NEAR]) / _FIXED
+    count = side[0] + side[1] + side[2] + side[3]
+    np.maximum(count, 1, out=count)
+    # Of the window of one paragraph only its probabilities: the rest would repeat them.
+    np.divide(side[:4, 0], count[0], out=rows(8).reshape(2, 4, n).transpose(1, 0, 2))
+    out = rows(18 * (len(WINDOWS) - 1)).reshape(-1, 2, 9, n).transpose(2, 0, 1, 3)
+    np.divide(side[:4, 1:], count[1:], out=out[:4])
+    np.divide(side[4:8, 1:], np.maximum(side[8, 1:], 0.5), out=out[4:8])
+    np.log1p(side[4, 1:], out=out[8])
+
+    # The page as a whole, computed once a page.
+    sums = (prefix[:, bounds[1:]] - prefix[:, bounds[:-1]]) / _FIXED
+    whole = np.empty((10, len(sizes)))
+    whole[:4] = sums[:4] / np.maximum(sizes, 1)
+    whole[4:8] = sums[4:8] / np.maximum(sums[8], 0.05)
+    whole[8] = np.log1p(sizes) / 5
+    whole[9] = np.log1p(sums[4]) / 4
+    whole = whole.astype(np.float32)
+    here = rows(10)
+    here[:] = whole[:, page]
+
+    where = rows(9)
+    position = (at - start + 0.5) / np.maximum(sizes[page], 1)
+    where[0] = position
+    where[1] = position * position
+    total = np.maximum(sums[4], 0.05)[page] * _FIXED
+    article = prefix[4]
+    np.divide(article[:-1] - article[start], total, out=where[2], casting="unsafe")
+    np.divide(article[stop] - article[1:], total, out=where[3], casting="unsafe")
+    np.minimum(where[2], where[3], out=where[4])
+    np.less(where[2:4], np.float32(0.01), out=where[5::2], casting="unsafe")
+    np.less(where[2:4], np.float32(0.1), out=where[6::2], casting="unsafe")
+
+    # Gates: how far the neighbourhood and the kind of page change what the paragraph's own words mean.
+    gates = np.empty((7, n), dtype=np.float32)
+    near_chars = np.maximum(near[8], 0.05)
+    gates[0] = near[4] / near_chars
+    gates[1] = near[6] / near_chars
+    gates[2] = near[3] / np.maximum(near[0] + near[1] + near[2] + near[3], 1)
+    gates[3] = here[4]
+    gates[4] = here[3]
+    gates[5] = where[4] * 2
+    gates[6] = length
+    return _Columns(on_grid(plain), inner, gates)
+
+
+@lru_cache
+def _plain_size(shape_columns: int) -> int:
+    return 9 + shape_columns + len(_LENGTHS) + 4 + 2 + 9 * len(_SHIFTS) + 8 + 18 * (len(WINDOWS) - 1) + 10 + 9
+
+
+def features(batch: PageBatch) -> F32:
+    """Features of every paragraph of a batch of pages, float32 of shape (n, columns). For training.
+
+    :func:`score` multiplies the same features by weights without writing all of them out.
+    """
+    n = len(batch.chars)
+    found = _columns(batch)
+    gated = found.gates[:, None] * found.inner
+    out: F32 = np.concatenate([found.plain, gated.reshape(-1, n)]).T
+    return out
 
 
 def features_size(shape_columns: int) -> int:
     """Number of page features for a shape of so many columns."""
-    empty = PageBatch(np.zeros((1, 4)), np.ones(1), np.zeros((1, shape_columns)), np.array([0, 1]))
-    return int(features(empty).shape[1])
+    return _plain_size(shape_columns) + 7 * (5 + shape_columns)
+
+
+def score(batch: PageBatch, weights: F64, bias: F32, first: F64 | None = None) -> F64:
+    """``features(batch) @ weights + bias``, float64 (n, 4), for ``weights`` as :func:`rounded` gives them.
+
+    ``first``, (n, 4), are four more columns at the end.
+    """
+    n = len(batch.chars)
+    found = _columns(batch)
+    labels, inner, gates = len(weights), len(found.inner), len(found.gates)
+    plain = len(found.plain)
+    split = plain + gates * inner
+    out = product(weights[:, :plain], found.plain)
+    # A gate is one number a paragraph: it multiplies what its weights make of the columns, not the columns.
+    by_gate = weights[:, plain:split].reshape(labels * gates, inner)
+    gated = product(by_gate, found.inner).reshape(labels, gates, n)
+    gated *= found.gates
+    for i in range(gates):
+        out += gated[:, i]
+    if first is not None:
+        out += product(weights[:, split:], on_grid(first.T.astype(np.float32), 14))
+    out += bias[:, None]
+    rows: F64 = out.T
+    return rows
+
+
+def groups(bounds: I64, rows: int = GROUP) -> list[slice]:
+    """Runs of whole pages of about ``rows`` paragraphs, as slices of pages."""
+    out = []
+    begin, pages = 0, len(bounds) - 1
+    while begin < pages:
+        end = max(begin + 1, int(bounds.searchsorted(bounds[begin] + rows, side="right")) - 1)
+        end = min(end, pages)
+        out.append(slice(begin, end))
+        begin = end
+    return out

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+U32 = NDArray[np.uint32]
 U64 = NDArray[np.uint64]
 I64 = NDArray[np.int64]
 F32 = NDArray[np.float32]
@@ -30,7 +31,9 @@ HEAD_CHARS, TAIL_CHARS = 12_000, 4_000
 BLOCK_CHARS = 1 << 15
 
 # Kinds of characters. Those from _LETTER up are word characters.
-_PAD, _SPACE, _IGNORE, _STOP, _COLON, _SEPARATOR, _PUNCT, _SYMBOL, _DIGIT, _LETTER, _UPPER, _IDEOGRAPH = range(12)
+_PAD, _SPACE, _IGNORE, _STOP, _COLON, _SEPARATOR, _PUNCT, _SYMBOL, _DIGIT, _LETTER, _UPPER, _IDEOGRAPH = (
+    range(12)
+)
 _N_PADS = 3
 
 _STOPS = ".!?…。！？؟।۔｡"
@@ -46,8 +49,23 @@ _BASE = 0x5851F42D4C957F2D
 _BASE_INVERSE = pow(_BASE, -1, 1 << 64)
 _SALTS = {
     name: np.uint64(int.from_bytes(name.encode().ljust(8, b"~"), "little") | 1)
-    for name in ("char1", "char2", "char3", "char4", "char5", "word1", "word2", "word3", "skip2", "open", "sent")
+    for name in (
+        "char1",
+        "char2",
+        "char3",
+        "char4",
+        "char5",
+        "word1",
+        "word2",
+        "word3",
+        "skip2",
+        "open",
+        "sent",
+    )
 }
+
+_PAIR = np.uint64(0x10001 * int(_M4) % (1 << 64))
+_HALF = np.uint64(32)
 
 #: Families of n-grams in the order their slots are returned.
 FAMILIES = tuple(_SALTS)
@@ -101,7 +119,9 @@ def _fold(char: str, code: int) -> int:
     if category == "Nd":
         return (_DIGIT << 16) | ord("0")
     if char in _STOPS:
-        return (_STOP << 16) | ord("." if char in ".。｡۔।" else "…" if char == "…" else "!" if char in "!！" else "?")
+        return (_STOP << 16) | ord(
+            "." if char in ".。｡۔।" else "…" if char == "…" else "!" if char in "!！" else "?"
+        )
     if char in _COLONS:
         return (_COLON << 16) | ord(":" if char in ":：" else ";")
     if category[0] in "LMN":
@@ -127,7 +147,9 @@ def _fold(char: str, code: int) -> int:
 # ---------------------------------------------------------------------------------------------------------
 # Markdown: what a reader sees, and how much of it is links.
 
-_LINK = re.compile(r"!?\[([^\[\]]{0,2000})\]\([^()\s]{0,2000}(?:\([^()\s]{0,500}\)[^()\s]{0,500})?(?:\s+\"[^\"]{0,500}\")?\s*\)")
+_LINK = re.compile(
+    r"!?\[([^\[\]]{0,2000})\]\([^()\s]{0,2000}(?:\([^()\s]{0,500}\)[^()\s]{0,500})?(?:\s+\"[^\"]{0,500}\")?\s*\)"
+)
 _MARKER = re.compile(r"^\s{0,12}(?:#{1,6}\s+|[-*+•]\s+|\d{1,3}[.)]\s+(?=\[)|>\s?|\|)+")
 _EMPHASIS = re.compile(r"(\*\*|__|`)(?=\S)(.{1,2000}?)(?<=\S)\1")
 
@@ -154,28 +176,12 @@ def visible(text: str) -> tuple[str, float]:
             share = 0.0
         if share == 0.0:
             share = min(1.0, linked / max(1, len(text.strip())))
-    text = _MARKER.sub("", text)
+    marker = _MARKER.match(text)
+    if marker:
+        text = text[marker.end() :]
     if "**" in text or "__" in text or "`" in text:
         text = _EMPHASIS.sub(r"\2", text)
     return text, share
-
-
-_MARKED = re.compile(r"\]\(|\*\*|__|`")
-_FIRST = frozenset("#-*+•>|0123456789 \t")
-
-
-def _prepare(texts: Sequence[str]) -> tuple[list[str], dict[int, float]]:
-    """Visible text of each paragraph, clipped, and the link share of those with links."""
-    shares: dict[int, float] = {}
-    out = list(texts)
-    for i, text in enumerate(out):
-        if len(text) > HEAD_CHARS + TAIL_CHARS:
-            text = out[i] = text[:HEAD_CHARS] + " " + text[-TAIL_CHARS:]
-        if text and (text[0] in _FIRST or _MARKED.search(text)):
-            out[i], share = visible(text)
-            if share >= 0:
-                shares[i] = share
-    return out, shares
 
 
 # ---------------------------------------------------------------------------------------------------------
@@ -186,39 +192,128 @@ def _prepare(texts: Sequence[str]) -> tuple[list[str], dict[int, float]]:
 class Buffer:
     """A batch as folded code points: paragraph ``i`` is ``codes[start[i]:end[i]]``, pads around it."""
 
-    codes: U64
+    codes: U32
     kinds: NDArray[np.uint8]
     start: I64
     end: I64
 
 
-def encode(texts: Sequence[str], alphabet: NDArray[np.uint32]) -> Buffer:
-    """Fold a batch of paragraphs into one buffer, white space collapsed."""
-    pad = "\0" * _N_PADS
-    joined = pad + pad.join(texts) + pad
-    raw = np.frombuffer(joined.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
-    lengths = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
-    end = np.cumsum(lengths + _N_PADS)
-    start = end - lengths
-    folded = alphabet.take(np.minimum(raw, np.uint32(0xFFFF)))
+_PADS = "\0" * _N_PADS
+_MARKED = re.compile(r"\]\(|\*\*|__|`")
+_FIRST = frozenset("#-*+•>|0123456789 \t")
+_MAY_BE_MARKER = np.zeros(0x10000, dtype=np.bool_)
+_MAY_BE_MARKER[[ord(char) for char in _FIRST]] = True
+
+
+def _prepare(texts: Sequence[str]) -> tuple[list[str], dict[int, float]]:
+    """Visible text of each paragraph, clipped, and the link share of those with links: :func:`read`, plainly."""
+    shares: dict[int, float] = {}
+    out = list(texts)
+    for i, text in enumerate(out):
+        out[i] = text = _clip(text)
+        if text and (text[0] in _FIRST or _MARKED.search(text)):
+            out[i], share = visible(text)
+            if share >= 0:
+                shares[i] = share
+    return out, shares
+
+
+def _clip(text: str) -> str:
+    return text if len(text) <= HEAD_CHARS + TAIL_CHARS else text[:HEAD_CHARS] + " " + text[-TAIL_CHARS:]
+
+
+def encode(texts: Sequence[str], alphabet: U32) -> Buffer:
+    """Fold a batch of paragraphs, taken as they are, into one buffer, white space collapsed."""
+    size = np.array(list(map(len, texts)), dtype=np.int64)
+    end = (size + _N_PADS).cumsum()
+    return _fold_codes(alphabet.take(_code_points(_PADS + _PADS.join(texts) + _PADS)), end - size, end)
+
+
+def _code_points(text: str) -> NDArray[Any]:
+    data = text.encode("utf-16-le", "surrogatepass")
+    if len(data) == 2 * len(text):
+        return np.frombuffer(data, dtype=np.uint16)
+    # Some are beyond the basic plane: they share the alphabet's last entry.
+    wide = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
+    out: NDArray[np.uint16] = np.minimum(wide, np.uint32(0xFFFF)).astype(np.uint16)
+    return out
+
+
+def _marked(raw: NDArray[np.uint16], start: I64, size: I64) -> list[int]:
+    """Which paragraphs may have Markdown in them: by their first character, a link's, emphasis or code."""
+    flags = _MAY_BE_MARKER.take(raw.take(start))
+    flags &= size > 0
+    one, two = raw[:-1], raw[1:]
+    double = one == two
+    double &= (one == ord("*")) | (one == ord("_"))
+    double |= one == ord("`")
+    if (two == ord("(")).any():
+        double |= (one == ord("]")) & (two == ord("("))
+    at = double.nonzero()[0]
+    if len(at):
+        flags[start.searchsorted(at, side="right") - 1] = True
+    return flags.nonzero()[0].tolist()  # type: ignore[no-any-return]
+
+
+def read(texts: Sequence[str], alphabet: U32) -> tuple[Buffer, dict[int, float]]:
+    """Fold a batch of paragraphs into one buffer: mark-up gone, clipped, white space collapsed.
+
+    Returns it with the share of link text of those paragraphs that have links.
+    """
+    lengths = list(map(len, texts))
+    if max(lengths, default=0) > HEAD_CHARS + TAIL_CHARS:
+        texts = list(map(_clip, texts))
+        lengths = list(map(len, texts))
+    size = np.array(lengths, dtype=np.int64)
+    raw = _code_points(_PADS + _PADS.join(texts) + _PADS)
+    end = (size + _N_PADS).cumsum()
+    start = end - size
+    shares: dict[int, float] = {}
+    pieces: list[NDArray[np.uint16]] = []
+    done = 0
+    for i in _marked(raw, start, size):
+        text, share = visible(texts[i])
+        if share >= 0:
+            shares[i] = share
+        if len(text) != lengths[i]:  # only ever taken away from
+            pieces += raw[done : start[i]], _code_points(text)
+            done = end[i]
+            size[i] = len(text)
+    if pieces:
+        raw = np.concatenate([*pieces, raw[done:]])
+        end = (size + _N_PADS).cumsum()
+        start = end - size
+    return _fold_codes(alphabet.take(raw), start, end), shares
+
+
+def _fold_codes(folded: U32, start: I64, end: I64) -> Buffer:
     kinds = (folded >> np.uint32(16)).astype(np.uint8)
-    if (kinds == _IGNORE).any():
-        folded, kinds, start, end = _compress(kinds != _IGNORE, folded, kinds, start, end)
-    space = kinds == _SPACE
-    blank = kinds <= _SPACE
-    drop = space[1:-1] & (blank[:-2] | (kinds[2:] == _PAD))
-    while drop.any():  # once is the rule; a run of spaces before the end takes a second look
-        keep = np.concatenate(([True], ~drop, [True]))
-        folded, kinds, start, end = _compress(keep, folded, kinds, start, end)
-        drop = (kinds[1:-1] == _SPACE) & ((kinds[:-2] <= _SPACE) | (kinds[2:] == _PAD))
-    return Buffer((folded & np.uint32(0xFFFF)).astype(np.uint64), kinds, start, end)
+    drop = kinds == _IGNORE
+    if drop.any():
+        folded, kinds, start, end = _drop(drop, folded, start, end)
+    while True:  # once is the rule; a run of spaces before the end takes a second look
+        blank = kinds <= _SPACE
+        # Blanks side by side are pads, or a space too many, which goes: after a blank, or before a pad.
+        drop = blank[1:] & blank[:-1]
+        if np.count_nonzero(drop) == (len(start) + 1) * (_N_PADS - 1):
+            break
+        space = kinds == _SPACE
+        drop = np.zeros(len(kinds), dtype=np.bool_)
+        drop[1:-1] = space[1:-1] & (blank[:-2] | (kinds[2:] == _PAD))
+        if not drop.any():
+            break
+        folded, kinds, start, end = _drop(drop, folded, start, end)
+    folded &= np.uint32(0xFFFF)
+    return Buffer(folded, kinds, start, end)
 
 
-def _compress(
-    keep: NDArray[np.bool_], folded: NDArray[np.uint32], kinds: NDArray[np.uint8], start: I64, end: I64
-) -> tuple[NDArray[np.uint32], NDArray[np.uint8], I64, I64]:
-    position = np.concatenate(([0], np.cumsum(keep)))
-    return folded[keep], kinds[keep], position[start], position[end]
+def _drop(
+    drop: NDArray[np.bool_], folded: U32, start: I64, end: I64
+) -> tuple[U32, NDArray[np.uint8], I64, I64]:
+    gone = drop.nonzero()[0]
+    folded = folded[~drop]
+    kinds = (folded >> np.uint32(16)).astype(np.uint8)
+    return folded, kinds, start - gone.searchsorted(start), end - gone.searchsorted(end)
 
 
 _powers: tuple[U64, U64] | None = None
@@ -252,84 +347,141 @@ class Words:
 def words(buffer: Buffer) -> Words:
     """Cut the buffer into words and hash each: a run of letters and digits, or one ideograph."""
     kinds = buffer.kinds
-    inside = kinds >= _DIGIT
-    single = (kinds == _IDEOGRAPH) | (kinds == _PAD)
-    first_mask = single.copy()
-    first_mask[1:] |= inside[1:] & (~inside[:-1] | single[:-1])
-    last_mask = single.copy()
-    last_mask[:-1] |= inside[:-1] & (~inside[1:] | single[1:])
-    first = np.flatnonzero(first_mask)
-    last = np.flatnonzero(last_mask)
-    power, inverse = _power_tables(len(kinds) + 1)
-    prefix = np.zeros(len(kinds) + 1, dtype=np.uint64)
-    np.cumsum((buffer.codes + np.uint64(1)) * power[: len(kinds)], out=prefix[1:])
-    hashes = (prefix[last + 1] - prefix[first]) * inverse[first]
+    n = len(kinds)
+    run = (kinds - np.uint8(_DIGIT)) < _IDEOGRAPH - _DIGIT  # unsigned: what is below wraps round to the top
+    pad = kinds == _PAD
+    single = kinds == _IDEOGRAPH
+    single |= pad
+    mask = single.copy()
+    mask[1:] |= run[1:] > run[:-1]
+    first = mask.nonzero()[0]
+    single[:-1] |= run[:-1] > run[1:]
+    last = single.nonzero()[0]
+    power, inverse = _power_tables(n + 1)
+    prefix = np.empty(n + 1, dtype=np.uint64)
+    prefix[0] = 0
+    np.add(buffer.codes, 1, out=prefix[1:])
+    prefix[1:] *= power[:n]
+    np.add.accumulate(prefix, out=prefix)
+    hashes = prefix[1:].take(last)
+    hashes -= prefix.take(first)
+    hashes *= inverse.take(first)
     hashes ^= hashes >> np.uint64(29)
     hashes *= _M2
-    begin = np.searchsorted(first, buffer.start) - 1
-    end = np.searchsorted(first, buffer.end)
-    return Words(hashes, first, last, begin, end)
+    pads = pad.take(first).nonzero()[0]
+    if len(pads) == _N_PADS * (len(buffer.start) + 1):
+        return Words(hashes, first, last, pads[_N_PADS - 1 : -1 : _N_PADS], pads[_N_PADS::_N_PADS])
+    # Some paragraph has a character of the pads' kind.
+    return Words(hashes, first, last, first.searchsorted(buffer.start) - 1, first.searchsorted(buffer.end))
 
 
-def ngram_slots(
-    buffer: Buffer, settings: FeatureSettings, found: Words
-) -> list[tuple[I64, I64, I64]]:
+def ngram_slots(buffer: Buffer, settings: FeatureSettings, found: Words) -> list[tuple[I64, I64, I64]]:
     """Hash every n-gram of a buffer.
 
-    Returns one ``(slots, begin, end)`` per family in ``settings.families``: int64 table slots of all
-    n-grams of the buffer in order, and the half-open range of them that belongs to each paragraph.
-    The n-grams next to a paragraph's ends take in its pads, so that openings and closings differ from
-    the same text inside.
+    Returns one ``(slots, begin, end)`` per family in ``settings.families``: int64 table slots of the family's
+    n-grams, and the half-open range of them that belongs to each paragraph. The n-grams next to a paragraph's
+    ends take in its pads, so that openings and closings differ from the same text inside.
     """
-    shift = np.uint64(64 - settings.bits)
+    slots, begin, end, sizes = _hash_ngrams(buffer, settings, found)
+    out = []
+    at = 0
+    for size, first, last in zip(sizes, begin, end, strict=True):
+        out.append((slots[at : at + size], first - at, last - at))
+        at += size
+    return out
 
-    def slots(hashes: U64, name: str) -> I64:
-        mixed = hashes ^ _SALTS[name]
-        mixed *= _M3
-        mixed ^= mixed >> np.uint64(32)
-        mixed *= _M1
-        mixed >>= shift
-        return mixed.view(np.int64)
 
-    one = buffer.codes
-    pair = one[:-1] * np.uint64(0x10001) * _M4 + one[1:]
+def _hash_ngrams(buffer: Buffer, settings: FeatureSettings, found: Words) -> tuple[I64, I64, I64, list[int]]:
+    """All slots in one array, family after family.
+
+    Also where in it each paragraph's n-grams begin and end, two arrays (families, n), and the families' sizes.
+    """
+    one = buffer.codes.astype(np.uint64)
+    pair = one[:-1] * _PAIR
+    pair += one[1:]
     w = found.hashes
-    out: list[tuple[I64, I64, I64]] = []
+    size, count, n = len(one), len(w), len(buffer.start)
+    openings = _sentence_openings(buffer, found) if "sent" in settings.families else None
+    sizes = []
     for name in settings.families:
         if name.startswith("char"):
-            n = int(name[-1])
-            if n == 1:
-                hashes = one
-            elif n == 2:
-                hashes = pair
-            elif n == 3:
-                hashes = pair[:-1] * _M1 + one[2:]
-            elif n == 4:
-                hashes = pair[:-2] * _M1 + pair[2:]
-            else:
-                hashes = (pair[:-3] * _M1 + pair[2:-1]) * _M1 + one[4:]
-            begin = buffer.start - 1
-            # A text shorter than the n-gram still has one, from the pad before it.
-            end = np.maximum(begin + 1, buffer.end - (1 if n > 3 else 0))
-            out.append((slots(hashes, name), begin, end))
-            continue
-        begin, end = found.begin, found.end
-        if name == "word1":
-            hashes = w
-        elif name == "word2":
-            hashes = w[:-1] * _M1 + w[1:]
-        elif name == "word3":
-            hashes = (w[:-2] * _M1 + w[1:-1]) * _M4 + w[2:]
-        elif name == "skip2":
-            hashes = w[:-2] * _M4 + w[2:]
-        elif name == "open":
-            hashes = (w[begin + 1] * _M4 + w[begin + 2]) * _M1
-            begin = np.arange(len(begin), dtype=np.int64)
-            end = begin + 1
+            sizes.append(size - int(name[-1]) + 1)
+        elif openings is not None and name == "sent":
+            sizes.append(len(openings[0]))
         else:
-            hashes, begin, end = _sentence_openings(buffer, found)
-        out.append((slots(hashes, name), begin, end))
-    return out
+            sizes.append(n if name == "open" else count - _REACH[name])
+    slots = np.empty(sum(sizes), dtype=np.int64)
+    begin = np.empty((len(sizes), n), dtype=np.int64)
+    end = np.empty_like(begin)
+    at = 0
+    whole = slots.view(np.uint64)
+    parts = []
+    for row, (name, length) in enumerate(zip(settings.families, sizes, strict=True)):
+        h = whole[at : at + length]
+        first, last = found.begin, found.end
+        if name.startswith("char"):
+            k = int(name[-1])
+            first, last = buffer.start - 1, buffer.end
+            if k <= 2:
+                np.bitwise_xor(one if k == 1 else pair, _SALTS[name], out=h)
+            else:
+                np.multiply(pair[:length], _M1, out=h)
+                h += one[2:] if k == 3 else pair[2 : 2 + length]
+                if k == 5:
+                    h *= _M1
+                    h += one[4:]
+                h ^= _SALTS[name]
+                if k == 4:  # a text shorter than the n-gram still has one, from the pad before it
+                    last = np.maximum(buffer.start, last - 1)
+                elif k == 5:  # an empty one begins a pad earlier, or it would read into the next text
+                    last = last - 1
+                    first = np.minimum(first, last - 1)
+        elif name == "sent" and openings is not None:
+            hashes, first, last = openings
+            np.bitwise_xor(hashes, _SALTS[name], out=h)
+        elif name == "word1":
+            np.bitwise_xor(w, _SALTS[name], out=h)
+        else:
+            if name == "word2":
+                np.multiply(w[:-1], _M1, out=h)
+                h += w[1:]
+            elif name == "word3":
+                np.multiply(w[:-2], _M1, out=h)
+                h += w[1:-1]
+                h *= _M4
+                h += w[2:]
+            elif name == "skip2":
+                np.multiply(w[:-2], _M4, out=h)
+                h += w[2:]
+            else:
+                np.multiply(w.take(first + 1), _M4, out=h)
+                h += w.take(first + 2)
+                h *= _M1
+                first = np.arange(n)
+                last = first + 1
+            h ^= _SALTS[name]
+        np.add(first, at, out=begin[row])
+        np.add(last, at, out=end[row])
+        at += length
+        parts.append(h)
+    # What is small is mixed at once, for the calls it saves; what is large family by family, for the cache.
+    if at < _SMALL:
+        parts = [whole]
+    scratch = np.empty(max(map(len, parts)), dtype=np.uint64)
+    shift = np.uint64(64 - settings.bits)
+    for h in parts:
+        half = scratch[: len(h)]
+        h *= _M3
+        np.right_shift(h, _HALF, out=half)
+        h ^= half
+        h *= _M1
+        h >>= shift
+    return slots, begin, end, sizes
+
+
+#: Words an n-gram reaches beyond its first.
+_REACH = {"word1": 0, "word2": 1, "word3": 2, "skip2": 2}
+_SMALL = 1 << 13
 
 
 def _sentence_openings(buffer: Buffer, found: Words) -> tuple[U64, I64, I64]:
@@ -338,20 +490,49 @@ def _sentence_openings(buffer: Buffer, found: Words) -> tuple[U64, I64, I64]:
     opens = stops[found.first] > before
     opens |= buffer.kinds[found.first] == _PAD
     position = np.concatenate(([0], np.cumsum(opens)))
-    return found.hashes[opens], position[found.begin], np.maximum(position[found.end], position[found.begin] + 1)
+    return (
+        found.hashes[opens],
+        position[found.begin],
+        np.maximum(position[found.end], position[found.begin] + 1),
+    )
+
+
+def segment_sums(values: U64, begin: I64, end: I64, run: int) -> tuple[U64, I64 | None]:
+    """Sum packed counters over segments, cut into runs of ``run`` values so that no lane overflows.
+
+    Returns the sums of all runs in order, and the number of the first run of each segment, or None where each
+    segment is one run. Segments follow each other in ``values`` with gaps between, and none is empty.
+    """
+    counts = end - begin
+    first = None
+    if counts.max(initial=0) > run:
+        runs = (counts + (run - 1)) // run
+        last = runs.cumsum()
+        first = last - runs
+        begin = begin.repeat(runs)
+        # Each run ends where the next begins, ``run`` values on; a segment's last with the segment.
+        begin += (np.arange(len(begin)) - first.repeat(runs)) * run
+        stop = begin + run
+        stop[last - 1] = end
+        end = stop
+    bounds = np.empty(2 * len(begin), dtype=np.int64)
+    bounds[0::2] = begin
+    bounds[1::2] = end
+    if bounds[-1] >= len(values):  # the end of the last segment is no segment's beginning
+        bounds = bounds[:-1]
+    return np.add.reduceat(values, bounds)[::2], first
 
 
 # ---------------------------------------------------------------------------------------------------------
 # Dense features.
 
-# Two packed counters: four lanes of 16 bits each, one lane per kind counted. Clipping keeps a count below 2**16.
-_COUNTED = ((_UPPER, _DIGIT, _STOP, _COLON), (_SEPARATOR, _PUNCT, _SYMBOL, _SPACE))
-_LANES = []
-for _group in _COUNTED:
-    _table = np.zeros(16, dtype=np.uint64)
-    for _lane, _kind in enumerate(_group):
-        _table[_kind] = 1 << (16 * _lane)
-    _LANES.append(_table)
+# A packed counter: eight lanes of 8 bits, one for each kind counted, summed over at most 255 characters.
+_COUNTED = (_UPPER, _DIGIT, _STOP, _COLON, _SEPARATOR, _PUNCT, _SYMBOL, _SPACE)
+_LANES = np.zeros(16, dtype=np.uint64)
+for _lane, _kind in enumerate(_COUNTED):
+    _LANES[_kind] = 1 << (8 * _lane)
+_LANE_RUN = 255
+_EVEN_LANES = np.uint64(0x00FF00FF00FF00FF)
 
 _LENGTH_EDGES = np.array([1, 3, 6, 10, 16, 25, 40, 65, 100, 160, 260, 420, 800], dtype=np.float32)
 _WORD_EDGES = np.array([1, 2, 3, 4, 6, 9, 14, 25, 50], dtype=np.float32)
@@ -363,79 +544,103 @@ DENSE_NAMES: tuple[str, ...] = (
     *(f"chars>={int(e)}" for e in _LENGTH_EDGES), *(f"words>={int(e)}" for e in _WORD_EDGES),
 )  # fmt: skip
 
+_RATE = np.array([[1], [1], [10], [10], [5], [5], [5], [4]], dtype=np.float32)
+_LAST = np.array([[_STOP], [_COLON], [_SEPARATOR], [_DIGIT]], dtype=np.uint8)
+_BOTH_EDGES = np.concatenate([_LENGTH_EDGES, _WORD_EDGES])[:, None]
+
 
 def dense(buffer: Buffer, found: Words, shares: dict[int, float]) -> F32:
-    """Dense features of each paragraph, float32 of shape (n, len(DENSE_NAMES)), each about 0 to 1."""
+    """Dense features of each paragraph, float32 of shape (n, len(DENSE_NAMES)), each about 0 to 1.
+
+    Filled by columns, which is how it lies in memory.
+    """
     n = len(buffer.start)
-    chars = (buffer.end - buffer.start).astype(np.float32)
-    bounds = np.empty(2 * n, dtype=np.int64)
-    bounds[0::2] = buffer.start - 1  # a pad: never empty, counts nothing
-    bounds[1::2] = buffer.end
-    counts = []
-    for lanes in _LANES:
-        packed = np.add.reduceat(lanes.take(buffer.kinds), bounds)[::2]
-        counts += [((packed >> np.uint64(16 * k)) & np.uint64(0xFFFF)).astype(np.float32) for k in range(4)]
-    upper, digit, stop, colon, separator, punct, symbol, space = counts
-    size = np.maximum(chars, 1)
-    n_words = (found.end - found.begin - 1).astype(np.float32)
-    many = np.maximum(n_words, 1)
-    last = buffer.kinds[np.maximum(buffer.end - 1, buffer.start - 1)]
+    out = np.empty((len(DENSE_NAMES), n), dtype=np.float32)
+    both = np.empty((2, n), dtype=np.float32)
+    np.subtract(buffer.end, buffer.start, out=both[0], casting="unsafe")
+    np.subtract(found.end, found.begin + 1, out=both[1], casting="unsafe")
+    chars, n_words = both
+    size, many = np.maximum(both, 1)
+    # From the pad before: never empty, and a pad counts as nothing.
+    packed, first_run = segment_sums(_LANES.take(buffer.kinds), buffer.start - 1, buffer.end, _LANE_RUN)
+    halves = np.empty((2, len(packed)), dtype=np.uint64)  # lanes of 16 bits from here on
+    np.bitwise_and(packed, _EVEN_LANES, out=halves[0])
+    np.right_shift(packed, np.uint64(8), out=halves[1])
+    halves[1] &= _EVEN_LANES
+    if first_run is not None:
+        halves = np.add.reduceat(halves, first_run, axis=1)
+    table = np.empty((len(_COUNTED), n), dtype=np.float32)
+    table[0::2] = halves[0].view(np.uint16).reshape(-1, 4).T
+    table[1::2] = halves[1].view(np.uint16).reshape(-1, 4).T
+    upper, stop = table[0], table[2]
+    last = buffer.kinds[np.maximum(buffer.end, buffer.start) - 1]
     first = buffer.kinds[buffer.start]
-    letters = np.maximum(size - digit - stop - colon - separator - punct - symbol - space, 1)
-    out = np.zeros((n, len(DENSE_NAMES)), dtype=np.float32)
-    columns = [
-        np.log1p(chars) / 6, np.log1p(n_words) / 4, upper / size, digit / size, stop / size * 10, colon / size * 10,
-        separator / size * 5, punct / size * 5, symbol / size * 5, space / size * 4,
-        np.minimum(letters / many / 10, 2), np.minimum(stop / many * 4, 2), last == _STOP, last == _COLON,
-        last == _SEPARATOR, last == _DIGIT, first == _UPPER, first == _DIGIT,
-        (first < _DIGIT) & (first > _PAD), upper >= 0.9 * letters, upper / many,
-    ]  # fmt: skip
-    for j, column in enumerate(columns):
-        out[:, j] = column
-    j = len(columns)
+    letters = size - table[1:].sum(axis=0)
+    np.maximum(letters, 1, out=letters)
+    np.log1p(both, out=out[:2])
+    out[0] /= 6
+    out[1] /= 4
+    np.divide(table, size, out=out[2:10])
+    out[2:10] *= _RATE
+    np.divide(letters, many, out=out[10])
+    out[10] /= 10
+    np.divide(stop, many, out=out[11])
+    out[11] *= 4
+    np.minimum(out[10:12], 2, out=out[10:12])
+    np.equal(last, _LAST, out=out[12:16], casting="unsafe")
+    out[16] = first == _UPPER
+    out[17] = first == _DIGIT
+    out[18] = (first - np.uint8(1)) < _DIGIT - 1  # unsigned: a pad wraps round to the top
+    np.greater_equal(upper, np.float32(0.9) * letters, out=out[19], casting="unsafe")
+    np.divide(upper, many, out=out[20])
+    out[21:25] = 0
     for i, share in shares.items():
-        out[i, j] = 1
-        out[i, j + 1] = share
-        out[i, j + 2] = share > 0.8
-        out[i, j + 3] = 0 < share <= 0.3
-    j += 4
-    out[:, j : j + len(_LENGTH_EDGES)] = chars[:, None] >= _LENGTH_EDGES
-    j += len(_LENGTH_EDGES)
-    out[:, j:] = n_words[:, None] >= _WORD_EDGES
-    return out
+        out[21:25, i] = 1, share, share > 0.8, 0 < share <= 0.3
+    np.greater_equal(chars, _LENGTH_EDGES[:, None], out=out[25 : 25 + len(_LENGTH_EDGES)], casting="unsafe")
+    np.greater_equal(n_words, _WORD_EDGES[:, None], out=out[25 + len(_LENGTH_EDGES) :], casting="unsafe")
+    rows: F32 = out.T
+    return rows
 
 
 @dataclass(frozen=True)
 class Hashed:
     """The raw features of a block of paragraphs, before weights."""
 
-    ngrams: list[tuple[I64, I64, I64]]
+    slots: I64  # of every n-gram, family after family
+    begin: I64  # (families, n): where in ``slots`` each paragraph's n-grams of each family begin
+    end: I64  # and end
     dense: F32
     chars: I64
     shares: dict[int, float]
 
+    @property
+    def ngrams(self) -> list[tuple[I64, I64, I64]]:
+        """One ``(slots, begin, end)`` per family."""
+        return [(self.slots, begin, end) for begin, end in zip(self.begin, self.end, strict=True)]
 
-def hash_block(texts: Sequence[str], settings: FeatureSettings, alphabet: NDArray[np.uint32]) -> Hashed:
+
+def hash_block(texts: Sequence[str], settings: FeatureSettings, alphabet: U32) -> Hashed:
     """Hash one block of paragraphs: what training counts and what prediction looks up."""
-    clean, shares = _prepare(texts)
-    buffer = encode(clean, alphabet)
+    buffer, shares = read(texts, alphabet)
     found = words(buffer)
-    return Hashed(
-        ngram_slots(buffer, settings, found), dense(buffer, found, shares), buffer.end - buffer.start, shares
-    )
+    slots, begin, end, _ = _hash_ngrams(buffer, settings, found)
+    return Hashed(slots, begin, end, dense(buffer, found, shares), buffer.end - buffer.start, shares)
 
 
 def blocks(texts: Sequence[str], limit: int = BLOCK_CHARS) -> list[slice]:
     """Cut a sequence of paragraphs into runs of about ``limit`` characters."""
+    n = len(texts)
+    if n <= 1:
+        return [slice(0, n)] if n else []
+    size = np.array(list(map(len, texts)), dtype=np.int64)
+    np.minimum(size, HEAD_CHARS + TAIL_CHARS, out=size)
+    total = (size + _N_PADS).cumsum()
     out: list[slice] = []
-    begin = size = 0
-    for i, text in enumerate(texts):
-        size += min(len(text), HEAD_CHARS + TAIL_CHARS) + _N_PADS
-        if size >= limit:
-            out.append(slice(begin, i + 1))
-            begin, size = i + 1, 0
-    if begin < len(texts):
-        out.append(slice(begin, len(texts)))
+    begin = done = 0
+    while begin < n:
+        end = min(n, int(total.searchsorted(done + limit)) + 1)
+        out.append(slice(begin, end))
+        begin, done = end, int(total[end - 1])
     return out
 
 
@@ -444,9 +649,10 @@ def check_texts(texts: Any) -> list[str]:
     if isinstance(texts, (str, bytes)):
         raise TypeError("expected a sequence of texts, got a single string; wrap it in a list: [text]")
     out = list(texts)
-    for i, text in enumerate(out):
-        if not isinstance(text, str):
-            raise TypeError(f"texts[{i}] must be str, got {type(text).__name__}")
+    if set(map(type, out)) != {str}:  # look closer: none at all, a subclass of str, or what is no text
+        for i, text in enumerate(out):
+            if not isinstance(text, str):
+                raise TypeError(f"texts[{i}] must be str, got {type(text).__name__}")
     return out
 
 

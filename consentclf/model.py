@@ -36,8 +36,9 @@ _MAX_HEADER_BYTES = 1 << 20
 #: Largest value of a quantised weight (the table stores unsigned bytes).
 QUANTA = 255
 _ZERO = 128
-#: Positions summed in packed form at once: two n-gram families, 2 * 128 * 255 < 2**16.
-_RUN = 64
+#: Values summed in packed form at once: 257 * 255 < 2**16.
+_RUN = 257
+_EVEN_LANES = np.uint64(0x0000FFFF0000FFFF)
 
 _DTYPES: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "U8": np.dtype("u1"), "U32": np.dtype("<u4")}
 _NAMES = {dtype: name for name, dtype in _DTYPES.items()}
@@ -79,9 +80,14 @@ class Model:
 
     @cached_property
     def _packed(self) -> NDArray[np.uint64]:
-        """The table with its four lanes of a slot in one 64-bit word, 16 bits a lane: one look-up, one sum."""
+        """The table with the four lanes of a slot in one word of 64 bits, 16 each: one look-up, one sum."""
         wide = self.table.astype(np.uint64)
-        packed: NDArray[np.uint64] = wide[:, 0] | wide[:, 1] << np.uint64(16) | wide[:, 2] << np.uint64(32) | wide[:, 3] << np.uint64(48)
+        packed: NDArray[np.uint64] = (
+            wide[:, 0]
+            | wide[:, 1] << np.uint64(16)
+            | wide[:, 2] << np.uint64(32)
+            | wide[:, 3] << np.uint64(48)
+        )
         packed.flags.writeable = False
         return packed
 
@@ -89,48 +95,64 @@ class Model:
     def _shape_columns(self) -> NDArray[np.int64]:
         return np.array([features.DENSE_NAMES.index(name) for name in CONTEXT_SHAPE])
 
-    def _lanes(self, ngrams: list[tuple[Any, Any, Any]], n: int) -> NDArray[np.int64]:
-        """Sum the table over each paragraph's n-grams: int64 (n, 4), with the zero point taken off."""
-        total = np.zeros((n, 4), dtype=np.int64)
-        for slots, begin, end in ngrams:
-            values = self._packed.take(slots)
-            counts = end - begin
-            runs = (counts + (_RUN - 1)) // _RUN
-            first = np.cumsum(runs) - runs
-            # Sub-segments of at most _RUN values, so that no 16-bit lane can overflow; then the rest of the buffer.
-            number = np.arange(int(runs.sum())) - np.repeat(first, runs)
-            starts = np.repeat(begin, runs) + number * _RUN
-            stops = np.minimum(starts + _RUN, np.repeat(end, runs))
-            bounds = np.empty(2 * len(starts), dtype=np.int64)
-            bounds[0::2] = starts
-            bounds[1::2] = stops
-            if bounds[-1] >= len(values):
-                values = np.append(values, np.uint64(0))
-            packed = np.add.reduceat(values, bounds)[::2]
-            lanes = (packed[:, None] >> np.array([0, 16, 32, 48], dtype=np.uint64)) & np.uint64(0xFFFF)
-            sums = np.add.reduceat(lanes.view(np.int64), first, axis=0)
-            sums[:, :3] -= _ZERO * counts[:, None]
-            total += sums
-        return total
+    @cached_property
+    def _scales(self) -> F64:
+        return self.scales.astype(np.float64)[:, None]
+
+    @cached_property
+    def _dense_columns(self) -> tuple[F64, F64]:
+        return context.rounded(self.dense_weights), self.bias.astype(np.float64)[:, None]
+
+    @cached_property
+    def _passes(self) -> list[tuple[F64, F32]]:
+        return [(context.rounded(w), b) for w, b in zip(self.context_weights, self.context_bias, strict=True)]
+
+    def _lanes(self, hashed: features.Hashed) -> F64:
+        """Sum the table over each paragraph's n-grams: float64 (4, n), whole numbers, zero point taken off."""
+        begin, end = hashed.begin, hashed.end
+        values = self._packed.take(hashed.slots, mode="wrap")
+        packed, first = features.segment_sums(values, begin.ravel(), end.ravel(), _RUN)
+        # Lanes of 32 bits from here on, two to a word.
+        halves = np.empty((2, len(packed)), dtype=np.uint64)
+        np.bitwise_and(packed, _EVEN_LANES, out=halves[0])
+        np.right_shift(packed, np.uint64(16), out=halves[1])
+        halves[1] &= _EVEN_LANES
+        if first is not None:
+            halves = np.add.reduceat(halves, first, axis=1)
+        sums = halves.reshape(2, *begin.shape).sum(axis=1)
+        out = np.empty((4, begin.shape[1]))
+        out[0::2] = sums[0].view(np.uint32).reshape(-1, 2).T
+        out[1::2] = sums[1].view(np.uint32).reshape(-1, 2).T
+        out[:3] -= _ZERO * (end - begin).sum(axis=0)
+        return out
+
+    def _first_block(self, texts: Sequence[str]) -> tuple[F64, features.Hashed]:
+        """Logits (4, n) of one block of paragraphs, and its features."""
+        hashed = features.hash_block(texts, self.settings, self.alphabet)
+        lanes = self._lanes(hashed)
+        lanes *= self._scales
+        norm = np.sqrt(np.maximum(lanes[3], 1e-9))
+        weights, bias = self._dense_columns
+        out = context.product(weights, context.on_grid(hashed.dense.T.copy(), 20))
+        out += bias
+        lanes[:3] /= norm
+        out[1:] += lanes[:3]
+        return out, hashed
 
     def first_stage(self, texts: Sequence[str]) -> tuple[F64, F64, F64]:
-        """Logits (n, 4), lengths in characters (n,) and shape (n, k) of paragraphs, each judged alone."""
+        """Logits (n, 4), lengths in characters (n,) and shape (n, k) of paragraphs, each judged alone.
+
+        The arrays lie in memory by columns.
+        """
         n = len(texts)
-        logits = np.empty((n, 4))
+        logits = np.empty((4, n))
         chars = np.empty(n)
-        shape = np.zeros((n, shape_size()))
+        shape = np.zeros((shape_size(), n))
         for block in features.blocks(texts):
-            hashed = features.hash_block(texts[block], self.settings, self.alphabet)
-            size = block.stop - block.start
-            lanes = self._lanes(hashed.ngrams, size) * self.scales.astype(np.float64)
-            norm = np.sqrt(np.maximum(lanes[:, 3:], 1e-9))
-            out = logits[block]
-            np.matmul(hashed.dense.astype(np.float64), self.dense_weights.astype(np.float64), out=out)
-            out += self.bias
-            out[:, 1:] += lanes[:, :3] / norm
+            logits[:, block], hashed = self._first_block(texts[block])
             chars[block] = hashed.chars
-            shape[block, :-1] = hashed.dense[:, self._shape_columns]
-        return logits, chars, shape
+            shape[:-1, block] = hashed.dense.T[self._shape_columns]
+        return logits.T, chars, shape.T
 
     # -- page stage ------------------------------------------------------------------------------------
 
@@ -145,19 +167,28 @@ class Model:
         return self.second_stage(logits, chars, shape, bounds)
 
     def second_stage(self, logits: F64, chars: F64, shape: F64, bounds: NDArray[np.int64]) -> F64:
-        """Every pass of the page stage over first-stage logits."""
-        first = logits
-        for number, (weights, bias) in enumerate(zip(self.context_weights, self.context_bias, strict=True)):
-            seen = context.features(context.PageBatch(logits, chars, shape, bounds))
-            if number:
-                seen = np.concatenate([seen, first], axis=1)
-            logits = seen @ weights.astype(np.float64) + bias
-        return logits
+        """Every pass of the page stage over first-stage logits, as many pages at a time as the cache takes."""
+        out: F64 = np.empty((4, len(logits))).T
+        for group in context.groups(bounds):
+            part = bounds[group.start : group.stop + 1]
+            rows = slice(int(part[0]), int(part[-1]))
+            seen = first = logits[rows]
+            for number, (weights, bias) in enumerate(self._passes):
+                batch = context.PageBatch(seen, chars[rows], shape[rows], part - part[0])
+                seen = context.score(batch, weights, bias, first if number else None)
+            out[rows] = seen
+        return out
 
     def probabilities(self, logits: F64, stage: str) -> F64:
         """Calibrated probabilities; ``stage`` is ``paragraph`` or ``page``."""
         calibration = self.calibration[stage]
-        return context.softmax(logits * calibration["scale"] + np.asarray(calibration["bias"]))
+        p = np.multiply(logits.T, calibration["scale"], order="C")
+        p += np.array(calibration["bias"])[:, None]
+        p -= p.max(axis=0)
+        np.exp(p, out=p)
+        p /= p[0] + p[1] + p[2] + p[3]
+        rows: F64 = p.T
+        return rows
 
     # -- the file --------------------------------------------------------------------------------------
 
@@ -284,7 +315,9 @@ def from_bytes(data: bytes) -> Model:
         if card["labels"] != list(LABELS) or type(passes) is not int or not 1 <= passes <= 4:
             raise ValueError
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise ModelError("damaged: its card lacks or contradicts the model's settings; train the model again") from None
+        raise ModelError(
+            "damaged: its card lacks or contradicts the model's settings; train the model again"
+        ) from None
     arrays = _arrays(header, body, _expected(settings, passes))
     # The digest covers card and arrays. The header beside them has one way to be written, gaps and order included.
     if _header({name: arrays[name] for name in sorted(arrays)}, metadata) != data[: 8 + length]:
@@ -341,7 +374,9 @@ def _arrays(header: Any, body: bytes, expected: dict[str, tuple[str, tuple[int, 
             or not 0 <= offsets[0] <= offsets[1] <= len(body)
             or offsets[1] - offsets[0] != nbytes
         ):
-            raise ModelError(f"damaged: array {name!r} is not {dtype} of shape {shape}; train the model again")
+            raise ModelError(
+                f"damaged: array {name!r} is not {dtype} of shape {shape}; train the model again"
+            )
         array = np.frombuffer(body, dtype=_DTYPES[dtype], count=count, offset=offsets[0]).reshape(shape)
         if dtype == "F32" and not np.isfinite(array).all():
             raise ModelError(f"damaged: array {name!r} has values that are not finite; train the model again")

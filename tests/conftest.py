@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import venv
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -208,6 +210,23 @@ def make_environment(folder: Path, wheel: Path, packages: list[str]) -> Environm
             if source.exists() and not target.exists():
                 target.symlink_to(source)
     return environment
+
+
+def modules_of(*distributions: str) -> list[str]:
+    """Top-level modules of distributions and of all that they require."""
+    provided: dict[str, list[str]] = {}
+    for module, names in metadata.packages_distributions().items():
+        for name in names:
+            provided.setdefault(re.sub(r"[-_.]+", "-", name).lower(), []).append(module)
+    seen: set[str] = set()
+    queue = list(distributions)
+    while queue:
+        name = re.sub(r"[-_.]+", "-", queue.pop()).lower()
+        if name in provided and name not in seen:
+            seen.add(name)
+            needed = [line for line in metadata.requires(name) or [] if "extra ==" not in line]
+            queue += [re.split(r"[^\w.-]", line, maxsplit=1)[0] for line in needed]
+    return sorted(module for name in seen for module in provided[name])
 
 
 @pytest.fixture(scope="session")

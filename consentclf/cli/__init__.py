@@ -57,7 +57,12 @@ class LazyGroup(click.Group):
         module, _, attribute = COMMANDS[cmd_name].partition(":")
         if importlib.util.find_spec(module) is None:
             return None
-        command = getattr(importlib.import_module(module), attribute)
+        try:
+            command = getattr(importlib.import_module(module), attribute)
+        except ModuleNotFoundError as error:
+            if not error.name or error.name.partition(".")[0] == __package__.partition(".")[0]:
+                raise  # ours: a bug
+            return _unavailable(cmd_name, error.name.partition(".")[0])
         assert isinstance(command, click.Command)  # noqa: S101 - a slip of ours in COMMANDS, not of the user
         return command
 
@@ -109,6 +114,27 @@ class LazyGroup(click.Group):
             _forget_output()
             complain(_describe(error))
         return 2
+
+
+#: What pip calls a module that it does not call by its name.
+_PIP_NAMES = {"sklearn": "scikit-learn", "justext": "jusText", "scipy": "scikit-learn"}
+
+
+def _unavailable(name: str, module: str) -> click.Command:
+    """A command that needs a package which is not installed: it is listed, and says what to install."""
+    package = _PIP_NAMES.get(module, module)
+
+    def refuse() -> None:
+        raise MissingPackageError(f"{name} needs {package}: pip install {package}")
+
+    return click.Command(
+        name,
+        callback=refuse,
+        params=[click.Argument(["anything"], nargs=-1, expose_value=False)],
+        context_settings={"ignore_unknown_options": True},
+        short_help=f"(needs {package}, which is not installed)",
+        add_help_option=False,
+    )
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -129,3 +130,44 @@ def table(rows: list[list[str]], head: list[str]) -> list[str]:
         lines.append("  ".join([first, *rest]).rstrip())
     lines.insert(1, "  ".join("-" * w for w in widths))
     return lines
+
+
+def read_text(name: str, encoding: str = "utf-8", strict: bool = False) -> str:
+    """All of a file, or of stdin for ``-``; raises DataError if it cannot be read."""
+    with open_text(name, encoding, strict) as reader:
+        pieces = list(iter(lambda: reader.read(1 << 20), ""))
+        if complaint := reader.complaint():
+            complain(complaint)
+    return "".join(pieces)
+
+
+def columns() -> int:
+    """Columns of the terminal; of a pipe, what COLUMNS says or 110."""
+    try:
+        return int(os.environ["COLUMNS"])
+    except (KeyError, ValueError):
+        pass
+    try:
+        return os.get_terminal_size(sys.stdout.fileno()).columns or 110
+    except (OSError, ValueError):
+        return 110
+
+
+def printable(text: str) -> str:
+    """The text without control characters, bidirectional overrides and lone surrogates."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in "\u200c\u200d" else "\ufffd" if c < " " else "" for c in text)
+
+
+def fit(text: str, width: int, cut: bool) -> str:
+    """Cut a line to so many columns, an ellipsis at the end where something was lost."""
+    if text.isascii() and len(text) <= width and not cut:
+        return text
+    used = 0
+    for i, char in enumerate(text):
+        columns = 0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1
+        if used + columns > width - 1 and (used + columns > width or i + 1 < len(text) or cut):
+            return text[:i] + "…"
+        used += columns
+    return text + ("…" if cut else "")

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
-import unicodedata
 from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
@@ -23,7 +21,7 @@ _MARGIN = len("navigation") + 2 + len("0.00") + 2
 
 @click.command(short_help="Label the paragraphs of text or Markdown files.")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
-@click.option("--format", "form", type=click.Choice(["table", "jsonl", "text"]), default="table")
+@click.option("--format", "form", type=click.Choice(["table", "jsonl", "text", "html"]), default="table")
 @common.model_option
 @click.option(
     "--keep",
@@ -66,7 +64,8 @@ def predict(
     --format table (the default) is for reading. jsonl prints one object a paragraph: file, index, start, end,
     label, score, scores, text, and raw_label where a threshold or mode changed the label. start and end count
     characters of the file decoded as utf-8-sig, newlines as they are: text is source[start:end]. text prints
-    the paragraphs to keep, unchanged, with the white space between them; a blank line parts two files.
+    the paragraphs to keep, unchanged, with the white space between them; a blank line parts two files. html
+    prints the page that consentclf report writes.
 
     Exit code 2 when a file could not be read; the others are still done.
     """
@@ -78,6 +77,15 @@ def predict(
     thresholds = common.parse_thresholds(threshold)
     check_encoding(encoding)
     classifier = common.open_model(model).with_mode(mode, thresholds)
+    if form == "html":
+        from . import report
+
+        data, failed = report.render(classifier, files, encoding, strict=strict)
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+        if failed:
+            raise click.exceptions.Exit(2)
+        return
     render: Callable[[Classifier, TextReader], Iterator[str]]
     if form == "jsonl":
         render = _jsonl
@@ -155,56 +163,24 @@ class _Table:
         self.headings = headings
         self.begun = False
         self.colour = common.colourful()
-        self.width = max(20, _columns() - _MARGIN)
+        self.width = max(20, common.columns() - _MARGIN)
 
     def __call__(self, classifier: Classifier, reader: TextReader) -> Iterator[str]:
         if self.headings:
             gap = "\n" if self.begun else ""
-            yield f"{gap}{self._style(_printable(reader.name), bold=True)}\n"
+            yield f"{gap}{self._style(common.printable(reader.name), bold=True)}\n"
             self.begun = True
         for p in classifier.predict_stream(reader):
             yield self._row(p)
 
     def _row(self, p: Paragraph) -> str:
         # The text is a stranger's: nothing in it may steer the terminal.
-        text = _printable(" ".join(p.text[: 4 * self.width].split()))
+        text = common.printable(" ".join(p.text[: 4 * self.width].split()))
         if p.raw_label != p.label:
             text = f"(not {p.raw_label}: {p.scores[p.raw_label]:.2f}) {text}"
-        shown = _fit(text, self.width, cut=len(p.text) > 4 * self.width)
+        shown = common.fit(text, self.width, cut=len(p.text) > 4 * self.width)
         label = self._style(p.label.ljust(len("navigation")), fg=common.COLOURS[p.label])
         return f"{label}  {p.score:.2f}  {shown}\n"
 
     def _style(self, text: str, fg: str | None = None, bold: bool | None = None) -> str:
         return click.style(text, fg=fg, bold=bold) if self.colour else text
-
-
-def _columns() -> int:
-    """Width of the terminal; of a pipe, what COLUMNS says or 110."""
-    try:
-        return int(os.environ["COLUMNS"])
-    except (KeyError, ValueError):
-        pass
-    try:
-        return os.get_terminal_size(sys.stdout.fileno()).columns or 110
-    except (OSError, ValueError):
-        return 110
-
-
-def _printable(text: str) -> str:
-    """The text without control characters, bidirectional overrides and lone surrogates."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() or c in "\u200c\u200d" else "\ufffd" if c < " " else "" for c in text)
-
-
-def _fit(text: str, width: int, cut: bool) -> str:
-    """Cut a line to so many columns, an ellipsis at the end where something was lost."""
-    if text.isascii() and len(text) <= width and not cut:
-        return text
-    used = 0
-    for i, char in enumerate(text):
-        columns = 0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1
-        if used + columns > width - 1 and (used + columns > width or i + 1 < len(text) or cut):
-            return text[:i] + "…"
-        used += columns
-    return text + ("…" if cut else "")

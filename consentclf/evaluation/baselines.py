@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import random
 import tempfile
 import types
 import warnings
@@ -26,23 +27,32 @@ from .metrics import OTHER
 
 _ARTICLE, _CONSENT = LABELS.index(ARTICLE), LABELS.index(CONSENT)
 
-#: Lines with one of these are dropped from C4 (Raffel et al., JMLR 21, 2020, section 2.2); the same six stand in
-#: datatrove's c4_filters.py and in tensorflow_datasets' c4_utils.py.
-C4_SUBSTRINGS = ("terms of use", "privacy policy", "cookie policy", "uses cookies", "use of cookies", "use cookies")
+#: Lines with one of these are dropped from C4 (Raffel et al., JMLR 21, 2020, section 2.2); the same six stand
+#: in datatrove's c4_filters.py and in tensorflow_datasets' c4_utils.py.
+C4_SUBSTRINGS = (
+    "terms of use",
+    "privacy policy",
+    "cookie policy",
+    "uses cookies",
+    "use of cookies",
+    "use cookies",
+)
 
-#: jusText's names of its stop lists by language code. It has none for Chinese, Japanese and Thai, among others.
+#: jusText's names of its stop lists by language code. It has none for Chinese, Japanese and Thai.
 JUSTEXT_LISTS = {
-    "af": "Afrikaans", "ar": "Arabic", "be": "Belarusian", "bg": "Bulgarian", "bn": "Bengali", "br": "Breton",
-    "bs": "Bosnian", "ca": "Catalan", "cs": "Czech", "cy": "Welsh", "da": "Danish", "de": "German", "el": "Greek",
-    "en": "English", "eo": "Esperanto", "es": "Spanish", "et": "Estonian", "eu": "Basque", "fa": "Persian",
-    "fi": "Finnish", "fr": "French", "fy": "West_Frisian", "ga": "Irish", "gl": "Galician", "he": "Hebrew",
-    "hi": "Hindi", "hr": "Croatian", "hu": "Hungarian", "hy": "Armenian", "id": "Indonesian", "is": "Icelandic",
-    "it": "Italian", "ka": "Georgian", "kk": "Kazakh", "ko": "Korean", "la": "Latin", "lb": "Luxembourgish",
-    "lt": "Lithuanian", "lv": "Latvian", "mk": "Macedonian", "mr": "Marathi", "ms": "Malay", "mt": "Maltese",
-    "nb": "Norwegian_Bokmal", "ne": "Nepali", "nl": "Dutch", "nn": "Norwegian_Nynorsk", "no": "Norwegian_Bokmal",
-    "oc": "Occitan", "pl": "Polish", "pt": "Portuguese", "ro": "Romanian", "ru": "Russian", "sk": "Slovak",
-    "sl": "Slovenian", "sq": "Albanian", "sr": "Serbian", "sv": "Swedish", "sw": "Swahili", "ta": "Tamil",
-    "te": "Telugu", "tl": "Tagalog", "tr": "Turkish", "uk": "Ukrainian", "ur": "Urdu", "vi": "Vietnamese",
+    "af": "Afrikaans", "ar": "Arabic", "be": "Belarusian", "bg": "Bulgarian", "bn": "Bengali",
+    "br": "Breton", "bs": "Bosnian", "ca": "Catalan", "cs": "Czech", "cy": "Welsh", "da": "Danish",
+    "de": "German", "el": "Greek", "en": "English", "eo": "Esperanto", "es": "Spanish", "et": "Estonian",
+    "eu": "Basque", "fa": "Persian", "fi": "Finnish", "fr": "French", "fy": "West_Frisian", "ga": "Irish",
+    "gl": "Galician", "he": "Hebrew", "hi": "Hindi", "hr": "Croatian", "hu": "Hungarian",
+    "hy": "Armenian", "id": "Indonesian", "is": "Icelandic", "it": "Italian", "ka": "Georgian",
+    "kk": "Kazakh", "ko": "Korean", "la": "Latin", "lb": "Luxembourgish", "lt": "Lithuanian",
+    "lv": "Latvian", "mk": "Macedonian", "mr": "Marathi", "ms": "Malay", "mt": "Maltese",
+    "nb": "Norwegian_Bokmal", "ne": "Nepali", "nl": "Dutch", "nn": "Norwegian_Nynorsk",
+    "no": "Norwegian_Bokmal", "oc": "Occitan", "pl": "Polish", "pt": "Portuguese", "ro": "Romanian",
+    "ru": "Russian", "sk": "Slovak", "sl": "Slovenian", "sq": "Albanian", "sr": "Serbian",
+    "sv": "Swedish", "sw": "Swahili", "ta": "Tamil", "te": "Telugu", "tl": "Tagalog", "tr": "Turkish",
+    "uk": "Ukrainian", "ur": "Urdu", "vi": "Vietnamese",
 }  # fmt: skip
 
 
@@ -78,7 +88,11 @@ def _library(module: str, name: str, package: str, say: Callable[[str], None]) -
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        why = "" if isinstance(error, ModuleNotFoundError) and error.name == module else f" [{_one_line(error)}]"
+        why = (
+            ""
+            if isinstance(error, ModuleNotFoundError) and error.name == module
+            else f" [{_one_line(error)}]"
+        )
         say(f"baseline {name} left out{why}: Please install {package} to use it (pip install {package})")
         return None
 
@@ -91,11 +105,12 @@ def c4_lines(dataset: Dataset) -> Calls:
     """Consent where the paragraph has one of C4's six substrings, article otherwise."""
     lower = [text.lower() for text in dataset.texts]
     hit = np.array([any(s in text for s in C4_SUBSTRINGS) for text in lower], dtype=bool)
-    return Calls(np.where(hit, _CONSENT, _ARTICLE).astype(np.int64), four=False)
+    return Calls(np.where(hit, _CONSENT, _ARTICLE).astype(np.int64), labels=(ARTICLE, CONSENT))
 
 
 def _justext(justext: types.ModuleType) -> Baseline:
-    """jusText's context-free classes (Pomikálek 2011) with its default thresholds: good and near-good are article.
+    """jusText's context-free classes (Pomikálek 2011) with its default thresholds: good and near-good are
+    article.
 
     The paragraph stands alone, so neither the classes of its neighbours nor links in its mark-up are known.
     """
@@ -127,19 +142,31 @@ def _justext(justext: types.ModuleType) -> Baseline:
         if lacking:
             names = ", ".join(f"{lang} ({n} paragraphs)" for lang, n in lacking.most_common())
             notes.append(f"no stop list for {names}: there nothing is called article")
-        return Calls(called, four=False)
+        return Calls(called, labels=(ARTICLE,))
 
     return Baseline("jusText", call, notes)
 
 
 def _fasttext(fasttext: types.ModuleType, rows: Sequence[Row]) -> Baseline:
-    """Supervised fastText with subwords of 2 to 5 characters (Joulin et al., EACL 2017), one thread: repeatable."""
+    """Supervised fastText with subwords of 2 to 5 characters (Joulin et al., EACL 2017), one thread:
+    repeatable."""
+    order = random.Random(1).sample(list(rows), len(rows))  # noqa: S311 - its gradient steps follow the file's order
     handle, name = tempfile.mkstemp(suffix=".txt")
     try:
         with os.fdopen(handle, "w", encoding="utf-8", errors="replace") as file:
-            file.writelines(f"__label__{row.label} {_flat(row.text)}\n" for row in rows)
+            file.writelines(f"__label__{row.label} {_flat(row.text)}\n" for row in order)
         model = fasttext.train_supervised(
-            name, minn=2, maxn=5, wordNgrams=2, dim=50, lr=0.5, epoch=25, bucket=400_000, thread=1, seed=1, verbose=0
+            name,
+            minn=2,
+            maxn=5,
+            wordNgrams=2,
+            dim=50,
+            lr=0.5,
+            epoch=25,
+            bucket=400_000,
+            thread=1,
+            seed=1,
+            verbose=0,
         )
     finally:
         Path(name).unlink()
@@ -147,11 +174,16 @@ def _fasttext(fasttext: types.ModuleType, rows: Sequence[Row]) -> Baseline:
 
     def call(dataset: Dataset) -> Calls:
         scores = np.zeros((len(dataset.texts), len(LABELS)))
-        # The list form: the one for a single text asks NumPy 2 for a copy it refuses.
-        labels, values = model.predict([_flat(text) for text in dataset.texts], k=len(LABELS))
-        for i, (found, p) in enumerate(zip(labels, values, strict=True)):
-            for label, value in zip(found, p, strict=True):
+        # Below the public `predict`: for one text it asks NumPy 2 for a copy that is refused, and for a list
+        # fastText 0.9.3 gives all labels of a text the score of the first.
+        for i, text in enumerate(dataset.texts):
+            for value, label in model.f.predict(_flat(text) + "\n", len(LABELS), 0.0, "replace"):
                 scores[i, columns[label]] = value
+        # fastText adds 1e-5 to every score, and knows only the labels of its rows.
+        if len(scores) and abs(scores.sum(axis=1) - 1).max() > 0.01:
+            raise RuntimeError(
+                "fastText's scores do not sum to one; this version of the library is not understood"
+            )
         return Calls(scores.argmax(axis=1), scores)
 
     return Baseline("fastText", call)
@@ -162,14 +194,17 @@ def _flat(text: str) -> str:
 
 
 def _char_tfidf(rows: Sequence[Row]) -> Baseline:
-    """scikit-learn as its documentation has it: `char_wb` TF-IDF of 2 to 4 characters and logistic regression."""
+    """scikit-learn as its documentation has it: `char_wb` TF-IDF of 2 to 4 characters and logistic
+    regression."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
 
     pipeline = make_pipeline(
-        TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4), min_df=2, sublinear_tf=True, dtype=np.float32),
+        TfidfVectorizer(
+            analyzer="char_wb", ngram_range=(2, 4), min_df=2, sublinear_tf=True, dtype=np.float32
+        ),
         LogisticRegression(C=10, max_iter=100, tol=1e-3),
     )
     with warnings.catch_warnings():  # the loss is flat long before the gradient is

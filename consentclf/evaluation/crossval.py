@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import joblib
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.utils.parallel import Parallel, delayed
 
 from .. import context, features
 from ..errors import DataError
@@ -50,6 +50,16 @@ class CrossValidation:
         return out
 
 
+def calibrated(logits: F64, gold: I64, part: I64) -> F64:
+    """Probabilities from out-of-fold logits, each part calibrated on the others as training does it."""
+    out = np.zeros_like(logits)
+    for k in np.unique(part):
+        here = part == k
+        found = fit._calibrate(logits[~here], gold[~here], np.ones(int((~here).sum())))
+        out[here] = context.softmax(logits[here] * found["scale"] + np.asarray(found["bias"]))
+    return out
+
+
 def hard_figures(dataset: Dataset, called: I64) -> dict[str, float]:
     """How often articles about privacy, and those of matched pairs, were called consent."""
     kinds = np.array(dataset.kind)
@@ -66,7 +76,8 @@ def hard_figures(dataset: Dataset, called: I64) -> dict[str, float]:
 def folds_of(batches: dict[str, str], folds: int, seed: int = 0) -> dict[str, int]:
     """Batch -> fold, from batch -> language (see :func:`homes`).
 
-    Each language's batches are dealt out in turn: a language of two batches or more is in every training part.
+    Each language's batches are dealt out in turn: a language of two batches or more is in every training
+    part.
     """
     out = {}
     for lang, groups in _in_turn(batches, f"{seed}:fold").items():
@@ -93,7 +104,8 @@ def _in_turn(batches: dict[str, str], salt: str) -> dict[str, list[str]]:
 
 
 def kept(batches: dict[str, str], fraction: float, seed: int = 0) -> set[str]:
-    """About ``fraction`` of the batches of every language; a larger fraction keeps all that a smaller one keeps.
+    """About ``fraction`` of the batches of every language; a larger fraction keeps all that a smaller one
+    keeps.
 
     A start of its own for each language makes the expected share right where its batches are too few to split
     evenly.
@@ -101,7 +113,9 @@ def kept(batches: dict[str, str], fraction: float, seed: int = 0) -> set[str]:
     out = set()
     for lang, found in _in_turn(batches, f"{seed}:curve").items():
         start = zlib.crc32(f"{seed}:start:{lang}".encode()) / 2**32
-        out |= {group for i, group in enumerate(found) if (i + start) / len(found) < fraction or fraction >= 1}
+        out |= {
+            group for i, group in enumerate(found) if (i + start) / len(found) < fraction or fraction >= 1
+        }
     return out
 
 
@@ -113,35 +127,28 @@ def cross_validate(
     fractions: Sequence[float] = (1.0,),
     seed: int = 1,
     progress: Progress = lambda message: None,
-    one_split: bool = False,
 ) -> CrossValidation:
     """Score every single row of ``authored`` by a first stage that saw nothing of its batch.
 
-    With ``one_split`` there is one training run in place of ``folds``: it leaves out, and scores, one fixed batch of
-    every language (of every group of languages that were written together).
-
-    Whole pages of ``authored`` are trained on, never scored; a page has a batch of its own. ``always`` is in every
-    training part. Rows are drawn, weighted and damaged for training as `consentclf train` does; the rows scored
-    are the undamaged ones. Everything is hashed once, and folds are slices.
+    Whole pages of ``authored`` are trained on, never scored; a page has a batch of its own. ``always`` is in
+    every training part. Rows are drawn, weighted and damaged for training as `consentclf train` does; the
+    rows scored are the undamaged ones. Everything is hashed once, and folds are slices.
     """
     settings = settings or fit.Settings()
-    rows = labelled = [row for row in authored.rows if row.label in LABELS]
+    rows = [row for row in authored.rows if row.label in LABELS]
     in_rows = homes(rows)
     if len(in_rows) < folds:
         raise DataError(
-            f"{len(in_rows)} batches of single paragraphs cannot make {folds} folds; give data whose rows carry "
-            '"batch", from at least that many batches'
+            f"{len(in_rows)} batches of single paragraphs cannot make {folds} folds; "
+            f'give rows with "batch", from {folds} batches or more'
         )
     # Pages are dealt out apart: they are only trained on, and must not upset the balance of the rows.
     in_pages = {group: lang for group, lang in homes(authored.pages).items() if group not in in_rows}
     fold = {**folds_of(in_pages, folds, seed), **folds_of(in_rows, folds, seed)}
-    if one_split:
-        firsts = {groups[0] for groups in _in_turn(in_rows, f"{seed}:fold").values()}
-        fold = {group: 0 if group in firsts else 1 for group in fold}
-        rows = [row for row in rows if row.group in firsts]
-        folds = 1
 
-    together = Corpus([*labelled, *(always.rows if always else [])], [*authored.pages, *(always.pages if always else [])])
+    together = Corpus(
+        [*rows, *(always.rows if always else [])], [*authored.pages, *(always.pages if always else [])]
+    )
     progress("drawing rows")
     sample = sampling.draw(together, sampling.read_config(), settings.seed)
     target, weight, bias = np.array(sample.target), np.array(sample.weight), np.array(sample.bias)
@@ -165,19 +172,20 @@ def cross_validate(
             goal, force = fit._label_unknown(matrix, goal, force, bias[use], settings)
         coef, intercept = fit._fit_first(matrix, goal, force, settings, None)
         logits = hasher.weigh(test_counts[test], test_dense[test]) @ coef.T + intercept
-        return fraction, test, len(use), context.softmax(logits.astype(np.float64))
+        return fraction, test, len(use), logits.astype(np.float64)
 
     progress(f"{len(fractions) * folds} training runs")
     scores = {fraction: np.zeros((len(rows), len(LABELS))) for fraction in fractions}
     trained: dict[float, list[int]] = {fraction: [] for fraction in fractions}
     jobs = [(fraction, k) for fraction in fractions for k in range(folds)]
     # Threads: the matrix of counts is shared, and the solver spends its time outside the interpreter's lock.
-    results = joblib.Parallel(n_jobs=settings.jobs, prefer="threads", return_as="generator")(
-        joblib.delayed(run)(fraction, k) for fraction, k in jobs
+    results = Parallel(n_jobs=settings.jobs, prefer="threads", return_as="generator")(
+        delayed(run)(fraction, k) for fraction, k in jobs
     )
-    for done, (fraction, test, size, p) in enumerate(results, 1):
-        scores[fraction][test] = p
+    for done, (fraction, test, size, logits) in enumerate(results, 1):
+        scores[fraction][test] = logits
         trained[fraction].append(size)
         progress(f"{done} of {len(jobs)} training runs")
     data = from_rows("cross-validation", "", rows)
+    scores = {fraction: calibrated(logits, data.gold, test_part) for fraction, logits in scores.items()}
     return CrossValidation(data, rows, scores, {f: int(np.mean(n)) for f, n in trained.items()})

@@ -7,6 +7,7 @@ import random
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -76,7 +77,8 @@ def digest_of(paths: Iterable[Path]) -> str:
 
 
 def load(paths: Sequence[str], skip_lorem: bool = False, labels: str | None = None) -> list[Dataset]:
-    """Read the datasets named. A file is a dataset; of a folder, each file in it and each folder in it is one.
+    """Read the datasets named. A file is a dataset; of a folder, each file in it and each folder in it is
+    one.
 
     Pages and single paragraphs of one dataset are parted, since only pages have a page stage. A text file is
     cut into paragraphs, whose labels stand one a line in the file ``labels``.
@@ -136,7 +138,8 @@ def from_pages(name: str, digest: str, pages: Sequence[corpus.Page], notes: tupl
     sizes = [len(page.rows) for page in pages]
     gold = _gold(rows)
     return Dataset(
-        name, digest, [row.text for row in rows], gold, np.repeat(np.arange(len(pages)), sizes), len(pages), sizes,
+        name, digest, [row.text for row in rows], gold, np.repeat(np.arange(len(pages)), sizes), len(pages),
+        sizes,
         [row.lang for row in rows], [page.kind for page in pages for _ in page.rows], OTHER not in gold,
         any(page.origin == "authored" for page in pages), notes,
     )  # fmt: skip
@@ -160,12 +163,16 @@ def _from_text(path: Path, labels: str | None) -> Dataset:
         text = path.read_text(encoding="utf-8")
         given = Path(labels).read_text(encoding="utf-8").split()
     except UnicodeDecodeError as error:
-        raise DataError(f"{path} or {labels}: not UTF-8 ({error.reason}); convert the file to UTF-8") from None
+        raise DataError(
+            f"{path} or {labels}: not UTF-8 ({error.reason}); convert the file to UTF-8"
+        ) from None
     except OSError as error:
         raise DataError(f"{error.filename}: cannot be read ({error.strerror})") from None
     texts = [text[start:end] for start, end in text_module.split(text)]
     if len(texts) != len(given):
-        raise DataError(f"{path} has {len(texts)} paragraphs, {labels} has {len(given)} labels; give one a paragraph")
+        raise DataError(
+            f"{path} has {len(texts)} paragraphs, {labels} has {len(given)} labels; give one a paragraph"
+        )
     unknown = sorted(set(given) - set(LABELS) - set(corpus.WEAK))
     if unknown:
         raise DataError(f"{labels}: unknown label {unknown[0]!r}; labels are {', '.join(LABELS)}")
@@ -176,8 +183,8 @@ def _from_text(path: Path, labels: str | None) -> Dataset:
 def extracted(dataset: Dataset, others: int, seed: int) -> Dataset:
     """Cut each page down as an extractor leaves it: the main text and at most ``others`` other paragraphs.
 
-    The others are drawn at random, for each page by the seed and the page's own text, so that a page is cut alike
-    whatever stands beside it. Paragraphs left out of the measure go; so do pages without main text.
+    The others are drawn at random, for each page by the seed and the page's own text, so that a page is cut
+    alike whatever stands beside it. Paragraphs left out of the measure go; so do pages without main text.
     """
     article = LABELS.index(ARTICLE)
     keep: list[int] = []
@@ -190,20 +197,24 @@ def extracted(dataset: Dataset, others: int, seed: int) -> Dataset:
         rest = [i for i in here if dataset.gold[i] not in (article, LEFT_OUT)]
         if not main:
             continue
-        name = hashlib.sha256("\n".join(dataset.texts[i] for i in here).encode("utf-8", "surrogatepass")).hexdigest()
+        name = hashlib.sha256(
+            "\n".join(dataset.texts[i] for i in here).encode("utf-8", "surrogatepass")
+        ).hexdigest()
         rng = random.Random(f"{seed}:{name}")  # noqa: S311 - sampling, not secrets
         chosen = sorted([*main, *rng.sample(rest, min(others, len(rest)))])
         keep += chosen
         sizes.append(len(chosen))
     if not sizes:
-        raise DataError(f"{dataset.name}: --extracted needs pages with article paragraphs, and there are none")
+        raise DataError(
+            f"{dataset.name}: --extracted needs pages with article paragraphs, and there are none"
+        )
     gone = len(dataset.sizes) - len(sizes)
     notes = (*dataset.notes, f"{gone} pages without main text left out") if gone else dataset.notes
     return Dataset(
         f"{dataset.name} [main text and {others} others, seed {seed}]", dataset.digest,
-        [dataset.texts[i] for i in keep], dataset.gold[keep], np.repeat(np.arange(len(sizes)), sizes), len(sizes),
-        sizes, [dataset.lang[i] for i in keep], [dataset.kind[i] for i in keep], dataset.four, dataset.authored,
-        notes, dataset.file_digests,
+        [dataset.texts[i] for i in keep], dataset.gold[keep], np.repeat(np.arange(len(sizes)), sizes),
+        len(sizes), sizes, [dataset.lang[i] for i in keep], [dataset.kind[i] for i in keep], dataset.four,
+        dataset.authored, notes, dataset.file_digests,
     )  # fmt: skip
 
 
@@ -213,9 +224,10 @@ _EDGES = (0, 20, 50, 100, 200, 400)
 
 
 def slices(dataset: Dataset) -> dict[str, NDArray[np.str_]]:
-    """The name of the slice each paragraph falls in, by language, length and, where the data says it, kind."""
+    """The name of the slice each paragraph falls in, by language, length and, where the data says it,
+    kind."""
     lengths = np.searchsorted(_EDGES, dataset.chars, side="right") - 1
-    names = [f"{low}-{high - 1}" for low, high in zip(_EDGES, _EDGES[1:], strict=False)] + [f"{_EDGES[-1]}+"]
+    names = [f"{low}-{high - 1}" for low, high in pairwise(_EDGES)] + [f"{_EDGES[-1]}+"]
     out = {
         "language": _pooled(dataset, dataset.lang, "und"),
         "length": np.array(names)[lengths],

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..classifier import Classifier
-from ..labels import LABELS
+from ..labels import CONSENT, LABELS
 from . import metrics
 from .datasets import Dataset, batches, slices
 
@@ -25,12 +25,13 @@ SLICE_FIGURES = (
 
 @dataclass(frozen=True)
 class Calls:
-    """What a classifier called each paragraph: a column of LABELS or metrics.OTHER, and its scores if it has any."""
+    """What a classifier called each paragraph: a column of LABELS or metrics.OTHER, and its scores if it has
+    any."""
 
     called: NDArray[np.int64]
     scores: NDArray[np.float64] | None = None
-    #: Labels it can tell apart; macro-F1 means nothing for one that says only article or not.
-    four: bool = True
+    #: Labels it can say. Macro-F1 means nothing for a classifier that says only article or not.
+    labels: tuple[str, ...] = LABELS
 
 
 def run(classifier: Classifier, dataset: Dataset) -> dict[str, Calls]:
@@ -54,16 +55,22 @@ def run(classifier: Classifier, dataset: Dataset) -> dict[str, Calls]:
 
 def measure(dataset: Dataset, calls: Calls, resamples: int = 0) -> dict[str, Any]:
     """Every figure of one classifier on one dataset, as plain numbers; NaN where a figure is not defined."""
-    four = dataset.four and calls.four
+    four = dataset.four and calls.labels == LABELS
     chars = dataset.chars
     ones = np.ones(len(chars))
     unit, units = dataset.unit, dataset.units
     counts = metrics.tally(dataset.gold, calls.called, ones, unit, units)
     sums = metrics.tally(dataset.gold, calls.called, chars, unit, units)
-    out: dict[str, Any] = {"figures": plain(metrics.figures(counts, sums, four, dataset.paged))}
+    out: dict[str, Any] = {
+        "figures": _plain(metrics.figures(counts, sums, four, dataset.paged), calls.labels)
+    }
     out["confusion"] = counts.sum(axis=0).astype(int).tolist()
     if resamples:
-        out["intervals"] = metrics.bootstrap(counts, sums, four, dataset.paged, resamples)
+        out["intervals"] = {
+            name: interval
+            for name, interval in metrics.bootstrap(counts, sums, four, dataset.paged, resamples).items()
+            if not np.isnan(out["figures"][name])
+        }
     if calls.scores is not None:
         out["calibration"] = metrics.calibration(calls.scores, dataset.gold, four)
     out["by"] = {}
@@ -74,14 +81,17 @@ def measure(dataset: Dataset, calls: Calls, resamples: int = 0) -> dict[str, Any
         out["by"][name] = {}
         for i, key in enumerate(found.tolist()):
             if counts[i].sum():
-                got = plain(metrics.figures(counts[i : i + 1], sums[i : i + 1], four, False))
+                got = _plain(metrics.figures(counts[i : i + 1], sums[i : i + 1], four, False), calls.labels)
                 out["by"][name][key] = {k: got[k] for k in SLICE_FIGURES if k in got}
     return out
 
 
-def plain(figures: dict[str, NDArray[np.float64]]) -> dict[str, float]:
-    """The point estimates as floats."""
-    return {name: float(values[0]) for name, values in figures.items()}
+def _plain(figures: dict[str, NDArray[np.float64]], labels: tuple[str, ...]) -> dict[str, float]:
+    """The point estimates as floats; recall of consent is not defined for one who cannot say consent."""
+    out = {name: float(values[0]) for name, values in figures.items()}
+    if CONSENT not in labels:
+        out["consent_recall"] = out["article_called_consent"] = float("nan")
+    return out
 
 
 def report(dataset: Dataset, stages: dict[str, Calls], resamples: int = 0) -> dict[str, Any]:

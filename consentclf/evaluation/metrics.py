@@ -1,8 +1,8 @@
 """Figures of merit, all computed from per-unit tables of gold class against called class.
 
-A *unit* is what the bootstrap draws: a page, or the batch a single paragraph was written in. Because every figure
-is a function of summed tables, the point estimate and its interval come from one definition, and a thousand
-resamples cost one matrix product.
+A *unit* is what the bootstrap draws: a page, or the batch a single paragraph was written in. Because every
+figure is a function of summed tables, the point estimate and its interval come from one definition, and a
+thousand resamples cost one matrix product.
 """
 
 from __future__ import annotations
@@ -32,12 +32,16 @@ def tally(gold: I64, called: I64, weight: F64, unit: I64, units: int) -> F64:
     k = len(CLASSES)
     chosen = gold != LEFT_OUT
     flat = (unit[chosen] * k + gold[chosen]) * k + called[chosen]
-    return np.bincount(flat, weights=weight[chosen], minlength=units * k * k).reshape(units, k, k)
+    sums = np.bincount(flat, weights=weight[chosen], minlength=units * k * k)
+    return np.asarray(sums, dtype=np.float64).reshape(units, k, k)
 
 
 def ratio(part: F64, whole: F64) -> F64:
-    """``part / whole``, NaN where there is nothing to divide by: such a figure is not defined, it is not zero."""
-    return np.divide(part, whole, out=np.full(np.shape(whole), np.nan), where=np.asarray(whole) > 0)
+    """``part / whole``, NaN where there is nothing to divide by: such a figure is not defined, it is not
+    zero."""
+    out: F64 = np.full(np.shape(whole), np.nan)
+    np.divide(part, whole, out=out, where=whole > 0)
+    return out
 
 
 def f1_of(right: F64, true: F64, called: F64) -> F64:
@@ -50,14 +54,14 @@ def figures(
 ) -> dict[str, F64]:
     """All figures from tables of paragraphs and of characters, each (units, 5, 5).
 
-    four : the gold labels are the four; else only article against everything else is known, so macro-F1 and the
-        other labels are left out.
+    four : the gold labels are the four; else only article against everything else is known, so macro-F1 and
+        the other labels are left out.
     paged : units are pages, so means over pages exist.
     draws : (B, units), how often each resample drew each unit; without it each unit counts once and B is 1.
 
-    Returns figure name -> float64 (B,). Precision, recall, F1 and macro-F1 are those of scikit-learn; macro-F1 is
-    over the labels that occur in the gold. Means over pages leave out pages without main text; a page of which
-    nothing was called article has precision, recall and F1 of 0.
+    Returns figure name -> float64 (B,). Precision, recall, F1 and macro-F1 are those of scikit-learn;
+    macro-F1 is over the labels that occur in the gold. Means over pages leave out pages without main text; a
+    page of which nothing was called article has precision, recall and F1 of 0.
     """
     units = len(counts)
     weights = np.ones((1, units)) if draws is None else draws
@@ -81,7 +85,9 @@ def figures(
     # Main text: what was called article against what is article, by characters.
     out["main_precision"] = ratio(c[:, _ARTICLE, _ARTICLE], c[:, :, _ARTICLE].sum(axis=1))
     out["main_recall"] = ratio(c[:, _ARTICLE, _ARTICLE], c[:, _ARTICLE].sum(axis=1))
-    out["main_f1"] = f1_of(c[:, _ARTICLE, _ARTICLE], c[:, _ARTICLE].sum(axis=1), c[:, :, _ARTICLE].sum(axis=1))
+    out["main_f1"] = f1_of(
+        c[:, _ARTICLE, _ARTICLE], c[:, _ARTICLE].sum(axis=1), c[:, :, _ARTICLE].sum(axis=1)
+    )
     if paged:
         held = chars[:, _ARTICLE].sum(axis=1)
         got = chars[:, :, _ARTICLE].sum(axis=1)
@@ -141,11 +147,19 @@ def calibration(scores: F64, gold: I64, four: bool = True, bins: int = 10) -> di
     correct = (top == gold).astype(float)
     place = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
     size = np.bincount(place, minlength=bins).astype(float)
-    said = ratio(np.bincount(place, weights=confidence, minlength=bins), size)
-    was = ratio(np.bincount(place, weights=correct, minlength=bins), size)
+    said, was = (
+        ratio(np.asarray(np.bincount(place, weights=what, minlength=bins), dtype=np.float64), size)
+        for what in (confidence, correct)
+    )
     gap = np.nan_to_num(np.abs(said - was))
     table = [
-        {"from": b / bins, "to": (b + 1) / bins, "paragraphs": int(size[b]), "score": said[b], "right": was[b]}
+        {
+            "from": b / bins,
+            "to": (b + 1) / bins,
+            "paragraphs": int(size[b]),
+            "score": said[b],
+            "right": was[b],
+        }
         for b in range(bins)
         if size[b]
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..labels import LABELS
@@ -34,7 +34,9 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         at += columns
     lines = []
     for row in [names, *rows]:
-        cells = [row[0].ljust(widths[0])] + [cell.rjust(w) for cell, w in zip(row[1:], widths[1:], strict=True)]
+        cells = [row[0].ljust(widths[0])] + [
+            cell.rjust(w) for cell, w in zip(row[1:], widths[1:], strict=True)
+        ]
         lines.append("  ".join(cells).rstrip())
     lines.insert(1, "  ".join("-" * w for w in widths))
     if any(groups):
@@ -52,6 +54,8 @@ def percent(value: float | None) -> str:
     return "-" if value is None or math.isnan(value) else f"{100 * value:.2f}%"
 
 
+#: Names of the model's own stages among what was measured.
+STAGES = ("first", "page")
 #: What is printed of a whole dataset: figure, heading, how.
 _FIGURES = (
     ("accuracy", "paragraphs right", number),
@@ -77,16 +81,19 @@ def dataset_tables(report: Mapping[str, Any]) -> str:
     stages: Mapping[str, Any] = report["stages"]
     names = list(stages)
     pages = f"{report['pages']} pages, " if report["pages"] else ""
+    of_labels = names if report["gold"].startswith("four") else [name for name in names if name in STAGES]
     parts = [
-        f"== {report['name']}: {pages}{report['paragraphs']} paragraphs, {report['not_measured']} not measured; "
-        f"gold: {report['gold']}" + "".join(f"\n   note: {note}" for note in report["notes"]),
+        f"== {report['name']}: {pages}{report['paragraphs']} paragraphs, "
+        f"{report['not_measured']} not measured; gold: {report['gold']}"
+        + "".join(f"\n   note: {note}" for note in report["notes"]),
         _overall(stages, names),
-        _labels(stages, names),
+        _labels(stages, of_labels),
     ]
-    for name, by in stages[names[0]]["by"].items():
+    own = [name for name in names if name in STAGES]  # the baselines' slices are in the JSON
+    for name, by in stages[own[0]]["by"].items():
         if len(by) > 1:
-            parts.append(_slice(name, stages, names))
-    parts += [_calibration(stages[name]["calibration"], name) for name in names if "calibration" in stages[name]]
+            parts.append(_slice(name, stages, own))
+    parts += [_calibration(stages[name]["calibration"], name) for name in own]
     return "\n\n".join(parts)
 
 
@@ -96,10 +103,10 @@ def crossval_tables(
     """Everything printed of a cross-validation; ``reports`` by the share of the training batches."""
     beside = f", always with {', '.join(always)}" if always else ""
     shares = {share: f"{float(share):.0%}" for share in reports}
+    trained = [f"{reports[share]['figures']['trained_on']:,.0f}" for share in reports]
     rows = [
         [heading, *(show(reports[share]["figures"].get(figure)) for share in reports)]
         for figure, heading, show in (
-            ("trained_on", "training rows, mean over folds", lambda v: f"{v:,.0f}"),
             ("macro_f1", "macro-F1", number),
             *((f"{label}_f1", f"{label} F1", number) for label in LABELS),
             ("hard_article_called_consent", "articles about privacy and of pairs, called consent", percent),
@@ -110,6 +117,7 @@ def crossval_tables(
             ("article_loss_paragraphs", "article loss by paragraphs", percent),
         )
     ]
+    rows.insert(0, ["training rows, mean over folds", *trained])
     rows.append(["expected calibration error", *(number(reports[s]["calibration"]["ece"]) for s in reports)])
     last = list(reports)[-1]
     stages = {"first": reports[last]}
@@ -136,7 +144,9 @@ def _overall(stages: Mapping[str, Any], names: Sequence[str]) -> str:
             interval = stages[name].get("intervals", {}).get(figure)
             row.append(show(value) + (f" [{show(interval[0])}, {show(interval[1])}]" if interval else ""))
         rows.append(row)
-    errors = [number(stages[name]["calibration"]["ece"]) if "calibration" in stages[name] else "-" for name in names]
+    errors = [
+        number(stages[name]["calibration"]["ece"]) if "calibration" in stages[name] else "-" for name in names
+    ]
     rows.append(["expected calibration error", *errors])
     return table(["", *names], rows)
 
@@ -156,7 +166,7 @@ def _labels(stages: Mapping[str, Any], names: Sequence[str]) -> str:
 
 
 def _slice(title: str, stages: Mapping[str, Any], names: Sequence[str]) -> str:
-    columns = (
+    columns: tuple[tuple[str, str, Callable[[float | None], str]], ...] = (
         ("macro_f1", "macro-F1", number), ("accuracy", "right", number), ("main_f1", "main F1", number),
         ("article_loss_chars", "loss", percent), ("consent_recall", "consent R", number),
         ("consent_leak", "leak", percent),
@@ -165,7 +175,11 @@ def _slice(title: str, stages: Mapping[str, Any], names: Sequence[str]) -> str:
     chosen = [
         column
         for column in columns
-        if any(not math.isnan(row.get(column[0], math.nan)) for name in names for row in stages[name]["by"][title].values())
+        if any(
+            not math.isnan(row.get(column[0], math.nan))
+            for name in names
+            for row in stages[name]["by"][title].values()
+        )
     ]
     if title.startswith("kind"):
         chosen = [column for column in chosen if column[0] != "macro_f1"] or chosen

@@ -1,9 +1,9 @@
 """Cleans files of any size with any number of processes, and goes on where it was killed.
 
-The files are cut into chunks that depend on the files alone. A worker reads a chunk, labels it and writes what
-comes of it to a folder of its own, renamed when all is on disk: a chunk is done or it is not. When the chunks
-of a file are done they are put together to the output file. A manifest in the output folder says what the run
-was made of; only a run made of the same goes on.
+The files are cut into chunks that depend on the files alone. A worker reads a chunk, labels it and writes
+what comes of it to a folder of its own, renamed when all is on disk: a chunk is done or it is not. When the
+chunks of a file are done they are put together to the output file. A manifest in the output folder says what
+the run was made of; only a run made of the same goes on.
 """
 
 from __future__ import annotations
@@ -48,8 +48,9 @@ _GROUP_FILES, _GROUP_BYTES = 256, 2 << 20
 
 FORMATS = ("jsonl", "parquet", "text", "html", "warc")
 _SUFFIXES = {
-    ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet", ".txt": "text", ".md": "text", 
-    ".text": "text", ".markdown": "text", ".warc": "warc", ".wet": "warc", **dict.fromkeys(HTML_SUFFIXES, "html"),
+    ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet", ".txt": "text", ".md": "text",
+    ".text": "text", ".markdown": "text", ".warc": "warc", ".wet": "warc",
+    **dict.fromkeys(HTML_SUFFIXES, "html"),
 }  # fmt: skip
 
 
@@ -291,7 +292,7 @@ def _check_manifest(out: Path, identity: dict[str, Any]) -> dict[str, Any]:
     """The manifest of the run to go on with, empty for a new one; raises DataError for another run's."""
     path = out / MANIFEST
     if not path.exists():
-        if any(entry.name != WORK and not _left_over(entry.name) for entry in os.scandir(out)):
+        if any(name != WORK and not _left_over(name) for name in os.listdir(out)):
             raise DataError(f"{out}: the folder is not empty; choose a new one")
         shutil.rmtree(out / WORK, ignore_errors=True)
         return {}
@@ -590,8 +591,8 @@ def _new_folder(target: Path) -> Iterator[Path]:
     folder.mkdir()
     try:
         yield folder
-        for entry in os.scandir(folder):
-            _sync(entry.path)
+        for name in os.listdir(folder):
+            _sync(folder / name)
         _sync(folder)
         try:
             os.rename(folder, target)

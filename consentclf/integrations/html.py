@@ -48,14 +48,15 @@ def extract(
     html : the page; bytes are decoded as the extractor does it.
     extractor : ``trafilatura`` or ``resiliparse`` (extra ``html``).
     keep : labels to keep.
-    classifier : without one, the shipped model.
+    classifier : without one, the shipped model in mode ``recall``: an extractor has taken out most of what is
+        not article already, and what it left goes only where the model is sure.
     """
     return (classifier or _shipped()).clean(extract_text(html, extractor), keep)
 
 
 @lru_cache(maxsize=1)
 def _shipped() -> Classifier:
-    return load()
+    return load().with_mode("recall")
 
 
 @lru_cache

@@ -33,6 +33,7 @@ class JsonLines:
         self.suffix = compression(path.name)
         self.size = path.stat().st_size
         self._source: Unpacked | None = None
+        self._next = 0  # chunk that the source stands at, or one after that
 
     def chunks_at_least(self) -> int:
         """How many chunks the file surely has; but for compressed files of little text it is a good guess."""
@@ -43,21 +44,23 @@ class JsonLines:
         if self._source:
             self._source.close()
             self._source = None
+            self._next = 0
 
     def chunk(self, number: int) -> Chunk | None:
         """The lines that begin in this chunk's bytes."""
         begin = number * CHUNK_BYTES
-        source = self._at(begin)
+        source = self._at(begin, number)
+        self._next = number + 1
         if number and source.at_end():
             return None
         chunk = Chunk(iter(()))
         chunk.records = self._records(source, begin + CHUNK_BYTES, chunk)
         return chunk
 
-    def _at(self, begin: int) -> Unpacked:
+    def _at(self, begin: int, number: int) -> Unpacked:
         """The source at the first line that begins at or after ``begin``."""
         source = self._source
-        if source is None or source.position > begin:
+        if source is None or number < self._next:
             self.close()
             source = self._source = Unpacked(self.path)
         if source.position < begin:

@@ -1,7 +1,7 @@
 """WARC and WET files for ``consentclf filter``: a chunk is the records that begin in two mebibytes.
 
-Records are framed here, because FastWARC passes over a cut or garbled record without a word; the HTTP messages
-inside responses are left to it.
+Records are framed here, because FastWARC passes over a cut or garbled record without a word; the HTTP
+messages inside responses are left to it.
 """
 
 from __future__ import annotations
@@ -66,6 +66,7 @@ class Warc:
         self.size = path.stat().st_size
         self._source: Unpacked | None = None
         self._head: _Head | None = None  # read already: the record it heads comes next
+        self._next = 0  # chunk that it begins, or one after that
 
     def chunks_at_least(self) -> int:
         """How many chunks the file surely has."""
@@ -76,20 +77,22 @@ class Warc:
         if self._source:
             self._source.close()
             self._source = self._head = None
+            self._next = 0
 
     def chunk(self, number: int) -> Chunk | None:
         """The records that begin in this chunk's bytes."""
         begin = number * CHUNK_BYTES
         source = self._source
-        if source is None or (self._head.start if self._head else source.position) > begin:
+        if source is None or number < self._next:
             self.close()
             source = self._source = Unpacked(self.path)
         head = self._head or self._read_head(source)
         while head and head.start < begin:
             if not head.error:
                 source.skip_to(source.position + head.length)
+                self._ends_well(source)
             head = self._read_head(source)
-        self._head = head
+        self._head, self._next = head, number + 1
         if number and head is None:
             return None
         chunk = Chunk(iter(()))
@@ -143,20 +146,29 @@ class Warc:
             source.rest_of_line()
         return _Head(start, "", [], 0, error)
 
+    def _ends_well(self, source: Unpacked) -> bool:
+        """Whether a blank line follows the block, as it must; if not, go on to the next header."""
+        if source.at_end() or source.peek(2) in (b"\r\n", b"\n\n", b"\n"):
+            return True
+        self._resynchronise(source, source.position, "")
+        return False
+
     def _record(self, source: Unpacked, head: _Head) -> Record | Reject:
         place: dict[str, Any] = {"byte": head.start}
         if identifier := head.get("warc-record-id"):
             place["id"] = identifier
+        if address := head.get("warc-target-uri"):
+            place["url"] = address
         if head.error:
             return Reject(place, head.error)
         if head.length > MAX_RECORD_BYTES:
             source.skip_to(source.position + head.length)
+            self._ends_well(source)
             return Reject(place, f"a record of more than {MAX_RECORD_BYTES:,} bytes")
         block = source.read_all(head.length)
         if len(block) < head.length:
             return Reject(place, f"the record is cut: {len(block):,} of {head.length:,} bytes are there")
-        if not source.at_end() and source.peek(2) not in (b"\r\n", b"\n\n", b"\n"):
-            self._resynchronise(source, head.start, "")
+        if not self._ends_well(source):
             return Reject(place, "no blank line after the record: its Content-Length is wrong")
         entry = _Entry(head.version, head.fields, block)
         kind = head.get("warc-type").lower()
