@@ -17,6 +17,6 @@ lint:
 train:  ## the shipped model and its card; CORPUS=../shared/corpus for the one in the wheel
 	.venv/bin/python train.py $(CORPUS)
 
-docs:  ## the model's card and the commands' help, as the docs quote them
-	.venv/bin/consentclf info
-	for command in '' predict train info; do .venv/bin/consentclf $$command --help; done
+docs:  ## the documentation, into site/; a broken link or reference fails
+	.venv/bin/pip install --quiet -e '.[docs]'
+	NO_MKDOCS_2_WARNING=1 .venv/bin/python -m mkdocs build --strict --site-dir site

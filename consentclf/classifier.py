@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .explain import Explanation
 
 #: Paragraphs of a text that are seen as one page at the most: a bound on memory for texts of very many lines.
-MAX_PAGE = 20_000
+MAX_PAGE = 8_000
 #: White space between two kept paragraphs that is kept at the most, in characters: another such bound.
 MAX_GAP = 1_000_000
 #: Modes, by what happens to articles. See :meth:`Classifier.with_mode`.

@@ -83,6 +83,9 @@ def product(weights: F64, columns: F32) -> F64:
     library for matrix products adds, which depends on shapes: results do not depend on the batch.
     """
     n = columns.shape[1]
+    if n <= _AT_ONCE:
+        few: F64 = np.matmul(weights, columns.astype(np.float64))
+        return few
     out = np.empty((len(weights), n))
     for begin in range(0, n, _AT_ONCE):
         part = slice(begin, begin + _AT_ONCE)

@@ -10,6 +10,7 @@ any of them and the format number in :mod:`consentclf.model` must change too.
 
 from __future__ import annotations
 
+import bisect
 import re
 import sys
 import unicodedata
@@ -27,8 +28,8 @@ F32 = NDArray[np.float32]
 
 #: A longer paragraph is judged by its first and last characters: bounded memory, same answer in training.
 HEAD_CHARS, TAIL_CHARS = 12_000, 4_000
-#: Code points a block aims at; measured best where the block's arrays and the weight table share L2 and L3.
-BLOCK_CHARS = 1 << 15
+#: Code points a block aims at. Fewer calls outweigh a smaller place in the cache (docs/performance.md).
+BLOCK_CHARS = 1 << 17
 
 # Kinds of characters. Those from _LETTER up are word characters.
 _PAD, _SPACE, _IGNORE, _STOP, _COLON, _SEPARATOR, _PUNCT, _SYMBOL, _DIGIT, _LETTER, _UPPER, _IDEOGRAPH = (
@@ -66,6 +67,7 @@ _SALTS = {
 
 _PAIR = np.uint64(0x10001 * int(_M4) % (1 << 64))
 _HALF = np.uint64(32)
+_WORD_SHIFT = np.uint64(29)
 
 #: Families of n-grams in the order their slots are returned.
 FAMILIES = tuple(_SALTS)
@@ -82,7 +84,7 @@ class FeatureSettings:
     """
 
     families: tuple[str, ...] = ("char2", "char4", "word1", "word2")
-    bits: int = 18
+    bits: int = 19
 
     def __post_init__(self) -> None:
         unknown = set(self.families) - set(FAMILIES)
@@ -206,7 +208,7 @@ _MAY_BE_MARKER[[ord(char) for char in _FIRST]] = True
 
 
 def _prepare(texts: Sequence[str]) -> tuple[list[str], dict[int, float]]:
-    """Visible text of each paragraph, clipped, and the link share of those with links: :func:`read`, plainly."""
+    """Visible text of each paragraph, clipped, and link shares of those with links: :func:`read`, plainly."""
     shares: dict[int, float] = {}
     out = list(texts)
     for i, text in enumerate(out):
@@ -226,16 +228,19 @@ def encode(texts: Sequence[str], alphabet: U32) -> Buffer:
     """Fold a batch of paragraphs, taken as they are, into one buffer, white space collapsed."""
     size = np.array(list(map(len, texts)), dtype=np.int64)
     end = (size + _N_PADS).cumsum()
-    return _fold_codes(alphabet.take(_code_points(_PADS + _PADS.join(texts) + _PADS)), end - size, end)
+    return _fold_codes(alphabet.take(_code_points(texts)), end - size, end)
 
 
-def _code_points(text: str) -> NDArray[Any]:
-    data = text.encode("utf-16-le", "surrogatepass")
-    if len(data) == 2 * len(text):
-        return np.frombuffer(data, dtype=np.uint16)
-    # Some are beyond the basic plane: they share the alphabet's last entry.
-    wide = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
-    out: NDArray[np.uint16] = np.minimum(wide, np.uint32(0xFFFF)).astype(np.uint16)
+def _code_points(texts: Sequence[str]) -> NDArray[np.uint16]:
+    """The code points of texts with pads before, between and after."""
+    joined = _PADS.join(["", *texts, ""])
+    # An array of one string: the copy to fixed width that checks nothing, where encoding looks at each.
+    raw = np.array([joined]).view(np.uint32)
+    if not joined.isascii() and raw.max() > 0xFFFF:
+        raw = np.minimum(
+            raw, np.uint32(0xFFFF)
+        )  # beyond the basic plane they share the alphabet's last entry
+    out: NDArray[np.uint16] = raw.astype(np.uint16)
     return out
 
 
@@ -265,7 +270,7 @@ def read(texts: Sequence[str], alphabet: U32) -> tuple[Buffer, dict[int, float]]
         texts = list(map(_clip, texts))
         lengths = list(map(len, texts))
     size = np.array(lengths, dtype=np.int64)
-    raw = _code_points(_PADS + _PADS.join(texts) + _PADS)
+    raw = _code_points(texts)
     end = (size + _N_PADS).cumsum()
     start = end - size
     shares: dict[int, float] = {}
@@ -276,7 +281,7 @@ def read(texts: Sequence[str], alphabet: U32) -> tuple[Buffer, dict[int, float]]
         if share >= 0:
             shares[i] = share
         if len(text) != lengths[i]:  # only ever taken away from
-            pieces += raw[done : start[i]], _code_points(text)
+            pieces += raw[done : start[i]], _code_points([text])[_N_PADS:-_N_PADS]
             done = end[i]
             size[i] = len(text)
     if pieces:
@@ -366,7 +371,7 @@ def words(buffer: Buffer) -> Words:
     hashes = prefix[1:].take(last)
     hashes -= prefix.take(first)
     hashes *= inverse.take(first)
-    hashes ^= hashes >> np.uint64(29)
+    hashes ^= hashes >> _WORD_SHIFT
     hashes *= _M2
     pads = pad.take(first).nonzero()[0]
     if len(pads) == _N_PADS * (len(buffer.start) + 1):
@@ -394,7 +399,7 @@ def ngram_slots(buffer: Buffer, settings: FeatureSettings, found: Words) -> list
 def _hash_ngrams(buffer: Buffer, settings: FeatureSettings, found: Words) -> tuple[I64, I64, I64, list[int]]:
     """All slots in one array, family after family.
 
-    Also where in it each paragraph's n-grams begin and end, two arrays (families, n), and the families' sizes.
+    Also where each paragraph's n-grams begin and end in it, two arrays (families, n), and families' sizes.
     """
     one = buffer.codes.astype(np.uint64)
     pair = one[:-1] * _PAIR
@@ -420,46 +425,25 @@ def _hash_ngrams(buffer: Buffer, settings: FeatureSettings, found: Words) -> tup
         h = whole[at : at + length]
         first, last = found.begin, found.end
         if name.startswith("char"):
-            k = int(name[-1])
             first, last = buffer.start - 1, buffer.end
-            if k <= 2:
-                np.bitwise_xor(one if k == 1 else pair, _SALTS[name], out=h)
-            else:
-                np.multiply(pair[:length], _M1, out=h)
-                h += one[2:] if k == 3 else pair[2 : 2 + length]
-                if k == 5:
-                    h *= _M1
-                    h += one[4:]
-                h ^= _SALTS[name]
-                if k == 4:  # a text shorter than the n-gram still has one, from the pad before it
-                    last = np.maximum(buffer.start, last - 1)
-                elif k == 5:  # an empty one begins a pad earlier, or it would read into the next text
-                    last = last - 1
-                    first = np.minimum(first, last - 1)
+            if name == "char4":  # a text shorter than the n-gram still has one, from the pad before it
+                last = np.maximum(buffer.start, last - 1)
+            elif name == "char5":  # an empty one begins a pad earlier, or it would read into the next text
+                last = last - 1
+                first = np.minimum(first, last - 1)
+            _combine(name, one, pair, h)
         elif name == "sent" and openings is not None:
             hashes, first, last = openings
             np.bitwise_xor(hashes, _SALTS[name], out=h)
-        elif name == "word1":
-            np.bitwise_xor(w, _SALTS[name], out=h)
-        else:
-            if name == "word2":
-                np.multiply(w[:-1], _M1, out=h)
-                h += w[1:]
-            elif name == "word3":
-                np.multiply(w[:-2], _M1, out=h)
-                h += w[1:-1]
-                h *= _M4
-                h += w[2:]
-            elif name == "skip2":
-                np.multiply(w[:-2], _M4, out=h)
-                h += w[2:]
-            else:
-                np.multiply(w.take(first + 1), _M4, out=h)
-                h += w.take(first + 2)
-                h *= _M1
-                first = np.arange(n)
-                last = first + 1
+        elif name == "open":
+            np.multiply(w.take(first + 1), _M4, out=h)
+            h += w.take(first + 2)
+            h *= _M1
             h ^= _SALTS[name]
+            first = np.arange(n)
+            last = first + 1
+        else:
+            _combine(name, w, w, h)
         np.add(first, at, out=begin[row])
         np.add(last, at, out=end[row])
         at += length
@@ -468,15 +452,50 @@ def _hash_ngrams(buffer: Buffer, settings: FeatureSettings, found: Words) -> tup
     if at < _SMALL:
         parts = [whole]
     scratch = np.empty(max(map(len, parts)), dtype=np.uint64)
-    shift = np.uint64(64 - settings.bits)
     for h in parts:
-        half = scratch[: len(h)]
-        h *= _M3
-        np.right_shift(h, _HALF, out=half)
-        h ^= half
-        h *= _M1
-        h >>= shift
+        _mix(h, settings.bits, scratch[: len(h)])
     return slots, begin, end, sizes
+
+
+def _combine(name: str, one: U64, pair: U64, out: U64) -> None:
+    """Hashes of a family's n-grams from those of their parts, as many from the first on as ``out`` takes.
+
+    ``one`` are characters or words, ``pair`` pairs of characters.
+    """
+    n = len(out)
+    if name in ("char1", "word1"):
+        np.bitwise_xor(one[:n], _SALTS[name], out=out)
+        return
+    if name == "char2":
+        np.bitwise_xor(pair[:n], _SALTS[name], out=out)
+        return
+    if name == "word2":
+        np.multiply(one[:n], _M1, out=out)
+        out += one[1 : n + 1]
+    elif name == "word3":
+        np.multiply(one[:n], _M1, out=out)
+        out += one[1 : n + 1]
+        out *= _M4
+        out += one[2 : n + 2]
+    elif name == "skip2":
+        np.multiply(one[:n], _M4, out=out)
+        out += one[2 : n + 2]
+    else:
+        np.multiply(pair[:n], _M1, out=out)
+        out += (one if name == "char3" else pair)[2 : n + 2]
+        if name == "char5":
+            out *= _M1
+            out += one[4 : n + 4]
+    out ^= _SALTS[name]
+
+
+def _mix(hashes: U64, bits: int, scratch: U64) -> None:
+    """Hashes to slots, in place."""
+    hashes *= _M3
+    np.right_shift(hashes, _HALF, out=scratch)
+    hashes ^= scratch
+    hashes *= _M1
+    hashes >>= np.uint64(64 - bits)
 
 
 #: Words an n-gram reaches beyond its first.
@@ -546,7 +565,6 @@ DENSE_NAMES: tuple[str, ...] = (
 
 _RATE = np.array([[1], [1], [10], [10], [5], [5], [5], [4]], dtype=np.float32)
 _LAST = np.array([[_STOP], [_COLON], [_SEPARATOR], [_DIGIT]], dtype=np.uint8)
-_BOTH_EDGES = np.concatenate([_LENGTH_EDGES, _WORD_EDGES])[:, None]
 
 
 def dense(buffer: Buffer, found: Words, shares: dict[int, float]) -> F32:
@@ -625,6 +643,103 @@ def hash_block(texts: Sequence[str], settings: FeatureSettings, alphabet: U32) -
     found = words(buffer)
     slots, begin, end, _ = _hash_ngrams(buffer, settings, found)
     return Hashed(slots, begin, end, dense(buffer, found, shares), buffer.end - buffer.start, shares)
+
+
+# ---------------------------------------------------------------------------------------------------------
+# One short paragraph: the same features in as few calls as may be, for a call costs more than the work in it.
+
+_SHORT = 1000
+_WORD = re.compile(bytes([91, *range(_DIGIT, _IDEOGRAPH), 93, 43, 124, _IDEOGRAPH]))
+_KIND = [bytes([kind]) for kind in range(_IDEOGRAPH + 1)]
+
+
+def hash_one(text: str, settings: FeatureSettings, alphabet: U32) -> tuple[I64, F32, int] | None:
+    """Slots of all n-grams of one paragraph, its dense features (k, 1) and its length in characters.
+
+    None for what takes more than folding: long texts, mark-up, white space to collapse. What :func:`hash_block`
+    gives for the others is the same.
+    """
+    if not text or len(text) > _SHORT or text[0] in _FIRST or "sent" in settings.families:
+        return None
+    if "](" in text or "**" in text or "__" in text or "`" in text:
+        return None
+    folded = alphabet.take(np.array([_PADS + text + _PADS]).view(np.uint32), mode="clip")
+    n = len(folded)
+    kinds = folded.view(np.uint8)[2::4].tobytes()
+    inside = kinds[_N_PADS:-_N_PADS]
+    if _KIND[_IGNORE] in inside or _KIND[_PAD] in inside or b"\x01\x01" in inside:
+        return None
+    if inside[0] == _SPACE or inside[-1] == _SPACE:
+        return None
+    one = (folded & np.uint32(0xFFFF)).astype(np.uint64)
+    pair = one[:-1] * _PAIR
+    pair += one[1:]
+
+    spans = [match.span() for match in _WORD.finditer(kinds)]
+    stop = n - _N_PADS
+    ends = [(_N_PADS - 1, _N_PADS), *spans, (stop, stop + 1), (stop + 1, stop + 2), (stop + 2, n)]
+    first, after = np.array(ends).T
+    power, inverse = _power_tables(n + 1)
+    prefix = np.zeros(n + 1, dtype=np.uint64)
+    np.add(one, 1, out=prefix[1:])
+    prefix[1:] *= power[:n]
+    np.add.accumulate(prefix, out=prefix)
+    w = prefix.take(after)
+    w -= prefix.take(first)
+    w *= inverse.take(first)
+    w ^= w >> _WORD_SHIFT
+    w *= _M2
+
+    begin, n_words = _N_PADS - 1, len(spans)
+    counts = []
+    for name in settings.families:
+        if name.startswith("char"):
+            counts.append(max(1, stop - begin - (name > "char3")))
+        else:
+            counts.append(1 if name == "open" else n_words + 1)
+    slots = np.empty(sum(counts), dtype=np.int64)
+    whole = slots.view(np.uint64)
+    at = 0
+    for name, count in zip(settings.families, counts, strict=True):
+        h = whole[at : at + count]
+        at += count
+        if name.startswith("char"):
+            _combine(name, one[begin:], pair[begin:], h)
+        elif name == "open":
+            np.bitwise_xor((w[1:2] * _M4 + w[2:3]) * _M1, _SALTS[name], out=h)
+        else:
+            _combine(name, w, w, h)
+    _mix(whole, settings.bits, np.empty_like(whole))
+    return slots, _dense_one(inside, n_words), stop - _N_PADS
+
+
+def _dense_one(kinds: bytes, words: int) -> F32:
+    """What :func:`dense` gives of one paragraph without links, (k, 1); float32 scalars round as it does."""
+    number = np.float32
+    count = [kinds.count(_KIND[kind]) for kind in _COUNTED]
+    length = len(kinds)
+    size, many, letters = number(length), number(max(words, 1)), number(max(length - sum(count[1:]), 1))
+    upper, stop = number(count[0]), number(count[2])
+    first, last = kinds[0], kinds[-1]
+    out = np.zeros((len(DENSE_NAMES), 1), dtype=np.float32)
+    flat = out[:, 0]
+    flat[:21] = [
+        np.log1p(size) / number(6), np.log1p(number(words)) / number(4), *[
+            number(c) / size * rate if c else 0 for c, rate in zip(count, _RATES, strict=True)
+        ],
+        min(letters / many / number(10), number(2)), min(stop / many * number(4), number(2)),
+        last == _STOP, last == _COLON, last == _SEPARATOR, last == _DIGIT, first == _UPPER, first == _DIGIT,
+        _PAD < first < _DIGIT, upper >= number(0.9) * letters, upper / many,
+    ]  # fmt: skip
+    flat[25 : 25 + bisect.bisect_right(_CHARS_AT, length)] = 1
+    words_from = 25 + len(_CHARS_AT)
+    flat[words_from : words_from + bisect.bisect_right(_WORDS_AT, words)] = 1
+    return out
+
+
+_RATES = [np.float32(rate) for rate in _RATE.ravel()]
+_CHARS_AT = _LENGTH_EDGES.tolist()
+_WORDS_AT = _WORD_EDGES.tolist()
 
 
 def blocks(texts: Sequence[str], limit: int = BLOCK_CHARS) -> list[slice]:

@@ -1,4 +1,4 @@
-"""A spider whose items come out without consent notices: ``scrapy runspider examples/scrapy_spider.py -a url=…``."""
+"""Items without consent notices: ``scrapy runspider examples/scrapy_spider.py -a url=ADDRESS``."""
 
 from __future__ import annotations
 

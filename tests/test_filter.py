@@ -558,3 +558,17 @@ def test_texts_in_batches_are_labelled_as_one_by_one(classifier: Classifier) -> 
 def test_two_places_for_one_output_are_refused() -> None:
     with pytest.raises(DataError, match="would both become"):
         batch.plan([(Path(__file__), "a.html", "html"), (Path(__file__), "a.html.txt", "text")])
+
+
+def test_pages_of_html_and_warc_files(tmp_path: Path) -> None:
+    from consentclf.integrations.pages import holds_pages, read_pages
+
+    (tmp_path / "in.wet").write_bytes(wet(3))
+    found = list(read_pages(tmp_path / "in.wet"))
+    assert found == [(f"http://site{i}.example/", page(i)) for i in range(3)]
+    assert [holds_pages(n) for n in ("a.html", "a.warc.gz", "a.wet", "a.txt", "a.gz")] == [True] * 3 + [
+        False
+    ] * 2
+    (tmp_path / "bad.wet").write_bytes(wet(3)[:-9])
+    with pytest.raises(DataError, match="the record is cut"):
+        list(read_pages(tmp_path / "bad.wet"))

@@ -44,8 +44,9 @@ class Settings:
     """What training may vary. Defaults are what the shipped model uses; docs/experiments.md says why."""
 
     features: features.FeatureSettings = field(default_factory=features.FeatureSettings)
-    C: float = 10.0
-    epochs: int = 15
+    C: float = 20.0
+    #: Passes of the first stage at the most; half a million rows need but eight.
+    epochs: int = 20
     dense_scale: float = 0.3
     folds: int = 3
     context_C: float = 1.0
@@ -69,6 +70,25 @@ def fold_of(group: str, folds: int) -> int:
     return zlib.crc32(group.encode()) % folds
 
 
+def deal(sample: sampling.Sample, folds: int) -> dict[str, int]:
+    """Groups of authored and user rows -> fold, so that every fold has its share of every language.
+
+    A batch may hold several languages and a language only two batches: by chance a fold would take them all.
+    Largest batch first, each goes where its languages have the fewest rows so far.
+    """
+    sizes: dict[str, Counter[str]] = {}
+    for kind, group, lang in zip(sample.kind, sample.group, sample.lang, strict=True):
+        if kind.startswith(("authored", "user")):
+            sizes.setdefault(group, Counter())[lang] += 1
+    held: list[Counter[str]] = [Counter() for _ in range(folds)]
+    out = {}
+    for group in sorted(sizes, key=lambda g: (-sizes[g].total(), g)):
+        fold = min(range(folds), key=lambda k: (sum(held[k][lang] for lang in sizes[group]), k))  # noqa: B023
+        held[fold].update(sizes[group])
+        out[group] = fold
+    return out
+
+
 def train(
     corpus: Corpus,
     settings: Settings | None = None,
@@ -89,7 +109,8 @@ def train(
     target = np.array(sample.target)
     _check(target, sample.group, settings.folds)
     weight = np.array(sample.weight)
-    folds = np.array([fold_of(group, settings.folds) for group in sample.group])
+    dealt = deal(sample, settings.folds)
+    folds = np.array([dealt.get(group, fold_of(group, settings.folds)) for group in sample.group])
 
     progress("hashing n-grams")
     alphabet = features.build_alphabet()
@@ -109,10 +130,6 @@ def train(
         joblib.delayed(_fit_first)(matrix, target, weight, settings, None if k < 0 else folds != k)
         for k in range(-1, settings.folds)
     )
-    # The model proper is rounded to the steps of its file; the folds' models need not be.
-    coef, bias = fits[0]
-    table, scales, coef = _quantise(coef, hasher)
-
     progress("scoring held-out paragraphs")
     rows = np.array([i for i, kind in enumerate(sample.kind) if kind.startswith(("authored/", "user/"))], dtype=int)
     held_logits = np.zeros((len(rows), len(LABELS)))
@@ -120,12 +137,22 @@ def train(
         chosen = folds[rows] == k
         if chosen.any():
             held_logits[chosen] = matrix[rows[chosen]] @ fits[k + 1][0].T + fits[k + 1][1]
+    single = _calibrate(held_logits, target[rows], np.ones(len(rows)))
+    # The temperature goes into the weights: the page stage sees logits of one size whatever C was.
+    temperature = np.float32(single["scale"])
+    single = {**single, "scale": 1.0}
+    held_logits = held_logits * temperature + np.array(single["bias"])
+    fits = [(coef * temperature, bias * temperature) for coef, bias in fits]
+    # The model proper is rounded to the steps of its file; the folds' models need not be.
+    coef, bias = fits[0]
+    table, scales, coef = _quantise(coef, hasher)
+    bias = bias - bias[_ARTICLE]
     del matrix
 
     pages = [page for page in corpus.pages if len(page.rows) > 1]
     progress("page stage")
-    stage = _PageStage(pages, config, settings, hasher, fits[1:])
-    context_weights, context_bias, page_calibration = stage.fit(corpus, held_logits, target[rows])
+    stage = _PageStage(pages, config, settings, hasher, fits[1:], dealt)
+    context_weights, context_bias, page_calibration = stage.fit()
     model = model_file.Model(
         settings=settings.features,
         alphabet=alphabet,
@@ -136,7 +163,7 @@ def train(
         context_weights=context_weights,
         context_bias=context_bias,
         calibration={
-            "paragraph": _calibrate(held_logits, target[rows], np.ones(len(rows))),
+            "paragraph": single,
             "page": page_calibration,
         },
         thresholds={"precision": {"article": 0.8}, "balanced": {}, "recall": {"banner": 0.8, "consent": 0.8, "navigation": 0.8}},
@@ -188,7 +215,7 @@ def _fit_first(
     classifier = SGDClassifier(
         loss="log_loss",
         alpha=1 / (settings.C * len(rows)),
-        max_iter=epochs or settings.epochs,
+        max_iter=epochs or min(settings.epochs, max(8, 5_000_000 // len(rows))),
         tol=None,
         random_state=settings.seed,
     )
@@ -297,13 +324,18 @@ class _PageStage:
         settings: Settings,
         hasher: HashedTfidf,
         fits: Sequence[tuple[NDArray[np.float32], NDArray[np.float32]]],
+        dealt: dict[str, int],
     ) -> None:
+        self.dealt = dealt
         self.settings, self.config, self.hasher, self.fits = settings, config, hasher, fits
         rng = random.Random(settings.seed)  # noqa: S311
         weak = [page for page in pages if sampling.is_weak(page)]
         kept = set(map(id, rng.sample(weak, min(len(weak), config.getint("context", "weak_pages")))))
         pages = [page for page in pages if not sampling.is_weak(page) or id(page) in kept]
-        self.pages = [p for page in pages for p in self._versions(page, rng)]
+        versions = [(version, sampling.is_weak(page)) for page in pages for version in self._versions(page, rng)]
+        self.pages = [page for page, _ in versions]
+        # Of the whole page: a copy cut down to its main text has no weak label left, and is weak all the same.
+        self.weak = [weak for _, weak in versions]
         self.held_out: list[tuple[str, str, str, str, str]] = []
 
     def _versions(self, page: Page, rng: random.Random) -> list[Page]:
@@ -319,6 +351,9 @@ class _PageStage:
             if len(rows) < len(page.rows):
                 out.append(Page(page.id, rows, page.lang, page.group, page.origin, "extracted"))
         return out
+
+    def _fold(self, page: Page) -> int:
+        return self.dealt.get(page.group, fold_of(page.group, self.settings.folds))
 
     def _first_stage(self) -> tuple[NDArray[np.float64], ...]:
         """Out-of-fold logits, lengths and shape of every paragraph, in page order."""
@@ -336,7 +371,7 @@ class _PageStage:
             matrix = self.hasher.weigh(counts, dense)
             end = at + len(texts)
             sizes = [len(page.rows) for page in part]
-            folds = np.repeat([fold_of(page.group, self.settings.folds) for page in part], sizes)
+            folds = np.repeat([self._fold(page) for page in part], sizes)
             for k, (coef, bias) in enumerate(self.fits):
                 mine = np.flatnonzero(folds == k)
                 if len(mine):
@@ -356,9 +391,8 @@ class _PageStage:
         target: list[int] = []
         weight: list[float] = []
         at = 0
-        for page in self.pages:
+        for page, weak in zip(self.pages, self.weak, strict=True):
             begin = len(weight)
-            weak = sampling.is_weak(page)
             for row in page.rows:
                 if row.label in LABELS:
                     target.append(LABELS.index(row.label))
@@ -385,7 +419,7 @@ class _PageStage:
         return np.array(target), np.array(weight)
 
     def fit(
-        self, corpus: Corpus, single_logits: NDArray[np.float64], single_target: NDArray[np.int64]
+        self,
     ) -> tuple[tuple[NDArray[np.float32], ...], tuple[NDArray[np.float32], ...], dict[str, Any]]:
         """Weights and biases of each pass, and the calibration of the last."""
         if not self.pages:
@@ -393,7 +427,7 @@ class _PageStage:
         first, chars, shape = self._first_stage()
         target, weight = self._targets(first)
         bounds = np.concatenate(([0], np.cumsum([len(page.rows) for page in self.pages])))
-        folds = np.repeat([fold_of(p.group, self.settings.folds) for p in self.pages], np.diff(bounds))
+        folds = np.repeat([self._fold(p) for p in self.pages], np.diff(bounds))
         logits = first
         weights, biases = [], []
         for number in range(self.settings.context_passes):
@@ -405,18 +439,33 @@ class _PageStage:
             chosen = weight > 0
             # Every pass gets logits its own model did not learn from, as it will in use.
             held = np.empty((len(seen), len(LABELS)))
-            for k in range(self.settings.folds) if not last else ():
+            for k in range(self.settings.folds):
                 mine = folds == k
                 coef, bias = self._fit(seen, target, weight, chosen & ~mine)
                 held[mine] = seen[mine] @ coef.T + bias
             coef, bias = self._fit(seen, target, weight, chosen)
-            if last:
-                held = seen @ coef.T + bias
             weights.append((coef / scale).T.astype(np.float32))
             biases.append((bias - (coef / scale) @ mean).astype(np.float32))
             logits = held
         calibration = _calibrate(logits[chosen], target[chosen], weight[chosen])
+        self._keep_held_out(logits * calibration["scale"] + np.array(calibration["bias"]), first, target, bounds)
         return tuple(weights), tuple(biases), calibration
+
+    def _keep_held_out(
+        self,
+        logits: NDArray[np.float64],
+        first: NDArray[np.float64],
+        target: NDArray[np.int64],
+        bounds: NDArray[np.int64],
+    ) -> None:
+        """Remember what each paragraph of a page read with the four labels was called, held out by group."""
+        for i, page in enumerate(self.pages):
+            if self.weak[i] or page.kind == "extracted":
+                continue
+            for j, row in enumerate(page.rows, int(bounds[i])):
+                if row.label in LABELS:
+                    called = LABELS[int(logits[j].argmax())]
+                    self.held_out.append((page.lang, page.kind, row.label, LABELS[int(first[j].argmax())], called))
 
     def _features(
         self,
@@ -441,7 +490,7 @@ class _PageStage:
         self, seen: NDArray[np.float32], target: NDArray[np.int64], weight: NDArray[np.float64], chosen: NDArray[np.bool_]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         rows = np.flatnonzero(chosen)
-        classifier = LogisticRegression(C=self.settings.context_C, max_iter=150, tol=1e-3)
+        classifier = LogisticRegression(C=self.settings.context_C, max_iter=80, tol=1e-3)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
             classifier.fit(seen[rows], target[rows], sample_weight=weight[rows] / weight[rows].mean())

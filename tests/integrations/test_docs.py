@@ -47,8 +47,9 @@ def folder(tmp_path: Path) -> Path:
 def execute(folder: Path) -> Callable[..., str]:
     def call(code: str) -> str:
         (folder / "block.py").write_text(code, encoding="utf-8")
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYSPARK_PYTHON": sys.executable,
-                       "SPARK_LOCAL_IP": "127.0.0.1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # fmt: skip
+        one_thread = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+        spark = {"PYSPARK_PYTHON": sys.executable, "SPARK_LOCAL_IP": "127.0.0.1"}
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), **one_thread, **spark}
         result = subprocess.run(
             [sys.executable, "block.py"],
             cwd=folder,
@@ -151,3 +152,33 @@ def test_sklearn(execute: Callable[..., str]) -> None:
         "ConsentClassifier()", "ConsentClassifier(settings=FeatureSettings(bits=12))"
     )
     assert "C" in execute(small + LABELLED + code)
+
+
+def run_example(folder: Path, *command: str) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYSPARK_PYTHON": sys.executable,
+                   "SPARK_LOCAL_IP": "127.0.0.1"}  # fmt: skip
+    result = subprocess.run(
+        [sys.executable, *command], cwd=folder, env=environment, capture_output=True, text=True, timeout=240
+    )
+    assert result.returncode == 0, result.stderr
+
+
+def test_example_scrapy(folder: Path) -> None:
+    pytest.importorskip("scrapy")
+    example = str(ROOT / "examples" / "scrapy_spider.py")
+    run_example(folder, "-m", "scrapy", "runspider", example, "-a", f"url={(folder / 'page.html').as_uri()}")
+    assert json.loads((folder / "pages.jsonl").read_text("utf-8"))["text"]
+
+
+def test_example_datatrove(folder: Path) -> None:
+    pytest.importorskip("datatrove")
+    run_example(folder, str(ROOT / "examples" / "datatrove_local.py"), "in", "out")
+    assert list((folder / "out").rglob("*.jsonl.gz"))
+
+
+def test_example_spark(folder: Path) -> None:
+    pytest.importorskip("pyspark")
+    if not (shutil.which("java") or os.environ.get("JAVA_HOME")):
+        pytest.skip("SPARK IS NOT TESTED: there is no Java on this machine")
+    run_example(folder, str(ROOT / "examples" / "spark_clean.py"), "crawl.jsonl", "cleaned")
+    assert (folder / "cleaned" / "_SUCCESS").exists()
