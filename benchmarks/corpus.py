@@ -34,8 +34,8 @@ class Material:
 def build(paragraphs: int = 20_000, pages: int = 400, seed: int = 1, data: Path | None = None) -> Material:
     """Build a corpus; the same seed and data give the same.
 
-    Authored articles have short paragraphs, an assumption corrected by another: here an article's paragraph is
-    one to four authored ones of its language joined. Notices, banners and navigation are as they were written.
+    Authored articles have short paragraphs. To come nearer to a crawl's, an article's paragraph here is one
+    to four authored ones of its language joined. Notices, banners and navigation are as written.
     """
     root = data or shipped_data()
     draw = random.Random(seed)  # noqa: S311 - no secret
@@ -93,7 +93,8 @@ def _html(lang: str, texts: list[str], labels: list[str], number: int, draw: ran
         if links:
             body.append(
                 f'<li class="menu__item {name}-c{i % 120}">'
-                f'<a href="https://{name}.example/{i}/{number}?ref=nav" data-track="nav|{i}" class="menu__link"><span>{shown}</span></a></li>'
+                f'<a href="https://{name}.example/{i}/{number}?ref=nav" class="menu__link" '
+                f'data-track="nav|{i}"><span>{shown}</span></a></li>'
             )
         elif label == ARTICLE:
             tag = "h1" if i and len(text) < 90 and labels[i - 1] != ARTICLE else "p"

@@ -558,8 +558,9 @@ _WORD_EDGES = np.array([1, 2, 3, 4, 6, 9, 14, 25, 50], dtype=np.float32)
 
 DENSE_NAMES: tuple[str, ...] = (
     "log_chars", "log_words", "upper", "digit", "stop", "colon", "separator", "punct", "symbol", "space",
-    "word_length", "stops_per_word", "ends_stop", "ends_colon", "ends_separator", "ends_digit", "starts_upper",
-    "starts_digit", "starts_mark", "all_upper", "title_case", "linked", "link_share", "all_link", "some_link",
+    "word_length", "stops_per_word", "ends_stop", "ends_colon", "ends_separator", "ends_digit",
+    "starts_upper", "starts_digit", "starts_mark", "all_upper", "title_case", "linked", "link_share",
+    "all_link", "some_link",
     *(f"chars>={int(e)}" for e in _LENGTH_EDGES), *(f"words>={int(e)}" for e in _WORD_EDGES),
 )  # fmt: skip
 
@@ -656,8 +657,8 @@ _KIND = [bytes([kind]) for kind in range(_IDEOGRAPH + 1)]
 def hash_one(text: str, settings: FeatureSettings, alphabet: U32) -> tuple[I64, F32, int] | None:
     """Slots of all n-grams of one paragraph, its dense features (k, 1) and its length in characters.
 
-    None for what takes more than folding: long texts, mark-up, white space to collapse. What :func:`hash_block`
-    gives for the others is the same.
+    None for what takes more than folding: long texts, mark-up, white space to collapse. For others it is what
+    :func:`hash_block` gives.
     """
     if not text or len(text) > _SHORT or text[0] in _FIRST or "sent" in settings.families:
         return None

@@ -1,9 +1,9 @@
 """The immutable model, and its file.
 
-The file is in the safetensors format (https://github.com/huggingface/safetensors): eight bytes of header length,
-a JSON header, then raw little-endian arrays. It is data: reading it executes nothing, allocates nothing from a
-number in it before that number was checked against the file's size, and needs NumPy alone. The metadata carries
-a format number, the model card as JSON, and a SHA-256 digest of card and arrays.
+The file is in the safetensors format (https://github.com/huggingface/safetensors): eight bytes of header
+length, a JSON header, then raw little-endian arrays. It is data: reading it executes nothing, allocates nothing
+from a number in it before that number was checked against the file's size, and needs NumPy alone. The metadata
+carries a format number, the model card as JSON, and a SHA-256 digest of card and arrays.
 """
 
 from __future__ import annotations
@@ -257,7 +257,7 @@ class Model:
         }
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the model file, beside its place and renamed: the old file or the whole new one stands there."""
+        """Write the model file, beside its place and renamed: the old or the whole new one stands there."""
         write_atomic(path, self.to_bytes())
 
 
@@ -345,7 +345,7 @@ def from_bytes(data: bytes) -> Model:
             "damaged: its card lacks or contradicts the model's settings; train the model again"
         ) from None
     arrays = _arrays(header, body, _expected(settings, passes))
-    # The digest covers card and arrays. The header beside them has one way to be written, gaps and order included.
+    # The digest covers card and arrays. The header has one way to be written, gaps and order included.
     if _header({name: arrays[name] for name in sorted(arrays)}, metadata) != data[: 8 + length]:
         raise ModelError("damaged: its header is not as it was written; fetch or train the model again")
     return Model(

@@ -96,7 +96,7 @@ def test_predict_on_the_command_line_imports_no_heavy_package(tmp_path: Path) ->
 
 def test_the_public_face_is_this_and_no_more() -> None:
     assert sorted(consentclf.__all__) == [
-        "Classifier", "DataError", "LABELS", "ModelError", "Paragraph", "__version__", "load",
+        "Classifier", "DataError", "LABELS", "ModelError", "Paragraph", "__version__", "extract", "load",
     ]  # fmt: skip
     assert all(hasattr(consentclf, name) for name in consentclf.__all__)
 

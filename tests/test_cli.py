@@ -15,11 +15,13 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import Result
 
 import consentclf
 from consentclf.cli import COMMANDS
+from consentclf.model import Model
 
 Run = Callable[..., Result]
 COMMAND = [sys.executable, "-m", "consentclf"]
@@ -82,7 +84,11 @@ def test_jsonl_has_exactly_these_keys_in_this_order(
         assert list(row["scores"]) == list(consentclf.LABELS)
 
 
-def test_jsonl_tells_the_raw_label_where_a_threshold_changed_it(run: Run) -> None:
+def test_jsonl_tells_the_raw_label_where_a_threshold_changed_it(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = np.array([[0.3, 0.1, 0.55, 0.05]])
+    monkeypatch.setattr(Model, "probabilities", lambda self, logits, stage: given)
     result = run("predict", "--format", "jsonl", "--threshold", "1", "-", input="Accept all cookies")
     row = json.loads(result.stdout)
     assert list(row)[-1] == "raw_label"

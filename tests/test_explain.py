@@ -116,7 +116,8 @@ def test_every_family_of_ngrams_finds_its_characters(classifier: Classifier) -> 
         if family not in ("char1", "word1", "sent"):  # those read a space or an end of the text by itself
             assert max(map(abs, found.unplaced.values())) < 1e-9, family
         if family == "sent":
-            assert {span.text for span in found.spans} == {"We", "They"}
+            # The first sentence opens with the paragraph: its pad stands for it, not its first word.
+            assert {span.text for span in found.spans} == {"They"}
         if family == "open":
             assert found.spans[-1].end <= len("We use cookies")
 

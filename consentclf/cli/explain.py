@@ -72,10 +72,10 @@ def explain(
     """Show why the paragraphs of FILE got their labels; - is standard input. FILE is one page.
 
     \b
-    consentclf explain page.txt                     every paragraph
-    consentclf explain page.txt -p 12 --top 20      one of them, in depth
-    consentclf explain page.txt --doubtful 0.8      those the model was least sure of
-    echo "Accept all" | consentclf explain - --alone
+        consentclf explain page.txt                     every paragraph
+        consentclf explain page.txt -p 12 --top 20      one of them, in depth
+        consentclf explain page.txt --doubtful 0.8      those the model was least sure of
+        echo "Accept all" | consentclf explain - --alone
 
     Words are coloured by the label they speak for, bold where they weigh most. Below stand the words that
     weigh most for and against the label given, and the sum that makes its logit: the words shown and all

@@ -42,10 +42,10 @@ def label(
     """Correct how the paragraphs of FILEs are labelled, the least sure ones first. A file is one page.
 
     \b
-    consentclf label page1.txt page2.txt            a, b, c or n for each paragraph, q to end
-    consentclf train --with-shipped my_rows.jsonl --out mine.safetensors
-    consentclf label --compare mine.safetensors my_rows.jsonl
-    consentclf predict --model mine.safetensors page3.txt
+        consentclf label page1.txt page2.txt            a, b, c or n for each paragraph, q to end
+        consentclf train --with-shipped my_rows.jsonl --out mine.safetensors
+        consentclf label --compare mine.safetensors my_rows.jsonl
+        consentclf predict --model mine.safetensors page3.txt
 
     One key a paragraph: a article, b banner, c consent, n navigation, Enter if the label proposed is right,
     s to skip it, u to take the last answer back, q to end.

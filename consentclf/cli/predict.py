@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import BinaryIO
 
 import click
@@ -67,6 +70,9 @@ def predict(
     the paragraphs to keep, unchanged, with the white space between them; a blank line parts two files. html
     prints the page that consentclf report writes.
 
+    Of HTML, WARC and WET files the main text is taken by an extractor (pip install "consentclf[html,warc]"),
+    and offsets are those in its text.
+
     Exit code 2 when a file could not be read; the others are still done.
     """
     if keep and form != "text":
@@ -86,7 +92,7 @@ def predict(
         if failed:
             raise click.exceptions.Exit(2)
         return
-    render: Callable[[Classifier, TextReader], Iterator[str]]
+    render: Callable[[Classifier, TextReader | _Page], Iterator[str]]
     if form == "jsonl":
         render = _jsonl
     elif form == "text":
@@ -100,27 +106,49 @@ def predict(
     live = sys.stdout.isatty()
     failed = False
     for name in files:
-        reader = None
         try:
-            with common.open_text(name, encoding, strict) as reader:
+            for reader in _pages(name, encoding, strict):
                 for line in render(classifier, reader):
                     out.write(line.encode(charset, errors))
                     if live:
                         out.flush()
+                if complaint := reader.complaint():
+                    out.flush()
+                    common.complain(complaint)
         except DataError as error:
             out.flush()
             common.complain(str(error))
             failed = True
-        else:
-            if complaint := reader.complaint():
-                out.flush()
-                common.complain(complaint)
     out.flush()
     if failed:
         raise click.exceptions.Exit(2)
 
 
-def _jsonl(classifier: Classifier, reader: TextReader) -> Iterator[str]:
+class _Page(io.StringIO):
+    """The text of one page out of an HTML or WARC file."""
+
+    def __init__(self, name: str, text: str) -> None:
+        super().__init__(text, newline="")
+        self.name = name
+
+    def complaint(self) -> None:
+        """Nothing to report: the extractor decoded the page."""
+
+
+def _pages(name: str, encoding: str, strict: bool) -> Iterator[TextReader | _Page]:
+    """The pages of a file: one of a text file, those an extractor finds in HTML, WARC and WET files."""
+    if re.search(r"\.(x?html?|warc|wet)(\.|$)", name.lower()):
+        from ..integrations import pages  # and with it all that unpacks: nothing plain text should wait for
+
+        if pages.holds_pages(name):
+            for title, text in pages.read_pages(Path(name)):
+                yield _Page(title, text)
+            return
+    with common.open_text(name, encoding, strict) as reader:
+        yield reader
+
+
+def _jsonl(classifier: Classifier, reader: TextReader | _Page) -> Iterator[str]:
     """One JSON object a paragraph, put together by hand: json.dumps took as long as labelling."""
     quote = json.JSONEncoder(ensure_ascii=False).encode
     file = quote(reader.name)
@@ -140,7 +168,7 @@ class _Text:
         self.keep = keep
         self.begun = False
 
-    def __call__(self, classifier: Classifier, reader: TextReader) -> Iterator[str]:
+    def __call__(self, classifier: Classifier, reader: TextReader | _Page) -> Iterator[str]:
         empty = True
         for piece in classifier.clean_stream(reader, self.keep):
             if empty and self.begun:
@@ -161,7 +189,7 @@ class _Table:
         self.colour = common.colourful()
         self.width = max(20, common.columns() - _MARGIN)
 
-    def __call__(self, classifier: Classifier, reader: TextReader) -> Iterator[str]:
+    def __call__(self, classifier: Classifier, reader: TextReader | _Page) -> Iterator[str]:
         if self.headings:
             gap = "\n" if self.begun else ""
             yield f"{gap}{self._style(common.printable(reader.name), bold=True)}\n"

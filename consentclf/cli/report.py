@@ -46,9 +46,9 @@ def report(
     """Write one HTML page that shows how FILEs are labelled; - is standard input.
 
     \b
-    consentclf report page.txt -o page.html
-    curl -s https://example.org/page.md | consentclf report - -o page.html
-    consentclf report crawl/*.txt -o crawl.html --no-reasons
+        consentclf report page.txt -o page.html
+        curl -s https://example.org/page.md | consentclf report - -o page.html
+        consentclf report crawl/*.txt -o crawl.html --no-reasons
 
     Open it in any browser: paragraphs tinted by label with their scores, a filter per label, sliders that
     show at once what a threshold would keep, the kept text to copy, and for each paragraph the words that

@@ -44,7 +44,7 @@ class Settings:
     """What training may vary. Defaults are what the shipped model uses; docs/experiments.md says why."""
 
     features: features.FeatureSettings = field(default_factory=features.FeatureSettings)
-    C: float = 20.0
+    C: float = 8.0
     #: Passes of the first stage at the most; half a million rows need but eight.
     epochs: int = 20
     dense_scale: float = 0.3
@@ -61,7 +61,9 @@ class Result:
 
     model: model_file.Model
     pipeline: Pipeline
-    held_out: list[tuple[str, str, str, str, str]]  # (lang, kind, true label, first-stage label, page label or "")
+    held_out: list[
+        tuple[str, str, str, str, str]
+    ]  # (lang, kind, true label, first-stage label, page label or "")
     skipped: Counter[str]
 
 
@@ -83,7 +85,7 @@ def deal(sample: sampling.Sample, folds: int) -> dict[str, int]:
     held: list[Counter[str]] = [Counter() for _ in range(folds)]
     out = {}
     for group in sorted(sizes, key=lambda g: (-sizes[g].total(), g)):
-        fold = min(range(folds), key=lambda k: (sum(held[k][lang] for lang in sizes[group]), k))  # noqa: B023
+        fold = min(range(folds), key=lambda k: (sum(held[k][lang] for lang in sizes[group]), k))
         held[fold].update(sizes[group])
         out[group] = fold
     return out
@@ -131,7 +133,9 @@ def train(
         for k in range(-1, settings.folds)
     )
     progress("scoring held-out paragraphs")
-    rows = np.array([i for i, kind in enumerate(sample.kind) if kind.startswith(("authored/", "user/"))], dtype=int)
+    rows = np.array(
+        [i for i, kind in enumerate(sample.kind) if kind.startswith(("authored/", "user/"))], dtype=int
+    )
     held_logits = np.zeros((len(rows), len(LABELS)))
     for k in range(settings.folds):
         chosen = folds[rows] == k
@@ -158,7 +162,9 @@ def train(
         alphabet=alphabet,
         table=table,
         scales=scales,
-        dense_weights=np.ascontiguousarray((coef[:, len(table) :] * settings.dense_scale).T, dtype=np.float32),
+        dense_weights=np.ascontiguousarray(
+            (coef[:, len(table) :] * settings.dense_scale).T, dtype=np.float32
+        ),
         bias=bias.astype(np.float32),
         context_weights=context_weights,
         context_bias=context_bias,
@@ -166,7 +172,11 @@ def train(
             "paragraph": single,
             "page": page_calibration,
         },
-        thresholds={"precision": {"article": 0.8}, "balanced": {}, "recall": {"banner": 0.8, "consent": 0.8, "navigation": 0.8}},
+        thresholds={
+            "precision": {"article": 0.8},
+            "balanced": {},
+            "recall": {"banner": 0.8, "consent": 0.8, "navigation": 0.8},
+        },
         card=_card(corpus, sample, settings),
     )
     held_out = [
@@ -252,7 +262,7 @@ def _label_unknown(
     known = np.flatnonzero(target >= 0)
     surest = unknown[bias[unknown] > bias[unknown].min()]
     picked = rng.permutation(surest)[: len(known) // 4]
-    known = rng.permutation(known)[: 200_000] if len(known) > 250_000 else known
+    known = rng.permutation(known)[:200_000] if len(known) > 250_000 else known
     first = target.copy()
     first[picked] = _NAVIGATION
     use = np.zeros(len(target), dtype=bool)
@@ -306,7 +316,9 @@ def _calibrate(
         slope = (p - onehot) * share
         return value, np.concatenate(([float((slope * logits).sum())], slope.sum(axis=0)))
 
-    found = minimize(loss, np.array([1.0, 0, 0, 0, 0]), jac=True, method="L-BFGS-B", bounds=[(0.1, 10)] + [(-8, 8)] * 4)
+    found = minimize(
+        loss, np.array([1.0, 0, 0, 0, 0]), jac=True, method="L-BFGS-B", bounds=[(0.1, 10)] + [(-8, 8)] * 4
+    )
     bias = found.x[1:] - found.x[1]
     return {"scale": round(float(found.x[0]), 4), "bias": [round(float(b), 4) for b in bias]}
 
@@ -332,7 +344,9 @@ class _PageStage:
         weak = [page for page in pages if sampling.is_weak(page)]
         kept = set(map(id, rng.sample(weak, min(len(weak), config.getint("context", "weak_pages")))))
         pages = [page for page in pages if not sampling.is_weak(page) or id(page) in kept]
-        versions = [(version, sampling.is_weak(page)) for page in pages for version in self._versions(page, rng)]
+        versions = [
+            (version, sampling.is_weak(page)) for page in pages for version in self._versions(page, rng)
+        ]
         self.pages = [page for page, _ in versions]
         # Of the whole page: a copy cut down to its main text has no weak label left, and is weak all the same.
         self.weak = [weak for _, weak in versions]
@@ -346,7 +360,12 @@ class _PageStage:
             return out
         for _ in range(self.config.getint("context", "extracted")):
             others = [i for i, is_main in enumerate(main) if not is_main]
-            kept = set(rng.sample(others, min(len(others), rng.randint(0, self.config.getint("context", "extracted_others")))))
+            kept = set(
+                rng.sample(
+                    others,
+                    min(len(others), rng.randint(0, self.config.getint("context", "extracted_others"))),
+                )
+            )
             rows = [row for i, row in enumerate(page.rows) if main[i] or i in kept]
             if len(rows) < len(page.rows):
                 out.append(Page(page.id, rows, page.lang, page.group, page.origin, "extracted"))
@@ -404,7 +423,9 @@ class _PageStage:
                     target.append(int(scores.argmax()))
                     comment = row.hints.get("hint") == "comment"
                     prose = bool(row.hints.get("prose"))
-                    weight.append(0.0 if comment and prose else float(section["prose_other"]) if prose else 0.8)
+                    weight.append(
+                        0.0 if comment and prose else float(section["prose_other"]) if prose else 0.8
+                    )
                 else:
                     target.append(_ARTICLE)
                     weight.append(0.0)
@@ -431,7 +452,6 @@ class _PageStage:
         logits = first
         weights, biases = [], []
         for number in range(self.settings.context_passes):
-            last = number == self.settings.context_passes - 1
             seen = self._features(logits, chars, shape, bounds, first if number else None)
             mean, scale = seen.mean(axis=0), seen.std(axis=0) + 1e-3
             seen -= mean
@@ -448,7 +468,9 @@ class _PageStage:
             biases.append((bias - (coef / scale) @ mean).astype(np.float32))
             logits = held
         calibration = _calibrate(logits[chosen], target[chosen], weight[chosen])
-        self._keep_held_out(logits * calibration["scale"] + np.array(calibration["bias"]), first, target, bounds)
+        self._keep_held_out(
+            logits * calibration["scale"] + np.array(calibration["bias"]), first, target, bounds
+        )
         return tuple(weights), tuple(biases), calibration
 
     def _keep_held_out(
@@ -465,7 +487,9 @@ class _PageStage:
             for j, row in enumerate(page.rows, int(bounds[i])):
                 if row.label in LABELS:
                     called = LABELS[int(logits[j].argmax())]
-                    self.held_out.append((page.lang, page.kind, row.label, LABELS[int(first[j].argmax())], called))
+                    self.held_out.append(
+                        (page.lang, page.kind, row.label, LABELS[int(first[j].argmax())], called)
+                    )
 
     def _features(
         self,
@@ -487,7 +511,11 @@ class _PageStage:
         return np.concatenate(parts)
 
     def _fit(
-        self, seen: NDArray[np.float32], target: NDArray[np.int64], weight: NDArray[np.float64], chosen: NDArray[np.bool_]
+        self,
+        seen: NDArray[np.float32],
+        target: NDArray[np.int64],
+        weight: NDArray[np.float64],
+        chosen: NDArray[np.bool_],
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         rows = np.flatnonzero(chosen)
         classifier = LogisticRegression(C=self.settings.context_C, max_iter=80, tol=1e-3)
@@ -496,12 +524,20 @@ class _PageStage:
             classifier.fit(seen[rows], target[rows], sample_weight=weight[rows] / weight[rows].mean())
         return _all_classes(classifier)
 
-    def _without_pages(self) -> tuple[tuple[NDArray[np.float32], ...], tuple[NDArray[np.float32], ...], dict[str, Any]]:
+    def _without_pages(
+        self,
+    ) -> tuple[tuple[NDArray[np.float32], ...], tuple[NDArray[np.float32], ...], dict[str, Any]]:
         """No page to learn from: the page stage hands the first stage's logits on."""
         size = context.features_size(model_file.shape_size())
         weights = np.zeros((size, len(LABELS)), dtype=np.float32)
-        weights[: len(LABELS), :] = 4 * np.eye(len(LABELS))  # context.features starts with the centred logits / 4
-        return (weights,), (np.zeros(len(LABELS), dtype=np.float32),), {"scale": 1.0, "bias": [0.0] * len(LABELS)}
+        weights[: len(LABELS), :] = 4 * np.eye(
+            len(LABELS)
+        )  # context.features starts with the centred logits / 4
+        return (
+            (weights,),
+            (np.zeros(len(LABELS), dtype=np.float32),),
+            {"scale": 1.0, "bias": [0.0] * len(LABELS)},
+        )
 
 
 def _card(corpus: Corpus, sample: sampling.Sample, settings: Settings) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from typing import Any
 from ..errors import DataError
 from ..files import unreadable
 from ..labels import LABELS
-from .corpus import Corpus, Page, Row
+from .corpus import WEAK, Corpus, Page, Row
 
 #: Class of a row whose label is only known not to be article.
 UNKNOWN = -1
@@ -108,7 +108,7 @@ def draw(corpus: Corpus, config: configparser.ConfigParser, seed: int) -> Sample
 
 def is_weak(page: Page) -> bool:
     """Whether a page's labels come from a published main text, not from reading with the four labels."""
-    return any(row.label == "other" for row in page.rows)
+    return any(row.label in WEAK or row.hints for row in page.rows)
 
 
 def _draw_pages(

@@ -36,12 +36,16 @@ def count_matrix(
             flat[np.repeat(place, count) + within] = slots[np.repeat(begin, count) + within]
             place = place + count
         pointer = np.concatenate(([0], np.cumsum(total)))
-        rows = sp.csr_matrix((np.ones(len(flat), dtype=np.float32), flat, pointer), shape=(n, 1 << settings.bits))
+        rows = sp.csr_matrix(
+            (np.ones(len(flat), dtype=np.float32), flat, pointer), shape=(n, 1 << settings.bits)
+        )
         rows.sum_duplicates()
         indices.append(rows.indices.astype(np.int32))
         data.append(rows.data)
         sizes.append(np.diff(rows.indptr))
-    pointer = np.concatenate(([0], np.cumsum(np.concatenate(sizes)))) if sizes else np.zeros(1, dtype=np.int64)
+    pointer = (
+        np.concatenate(([0], np.cumsum(np.concatenate(sizes)))) if sizes else np.zeros(1, dtype=np.int64)
+    )
     if pointer[-1] < 2**31:
         pointer = pointer.astype(np.int32)
     matrix = sp.csr_matrix(
@@ -74,13 +78,11 @@ class HashedTfidf(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     where L2 needs the counts; then dense features times ``dense_scale`` are appended.
     """
 
-    def __init__(
-        self, settings: features.FeatureSettings | None = None, dense_scale: float = 0.3
-    ) -> None:
+    def __init__(self, settings: features.FeatureSettings | None = None, dense_scale: float = 0.3) -> None:
         self.settings = settings
         self.dense_scale = dense_scale
 
-    def fit(self, X: Sequence[str], y: Any = None) -> HashedTfidf:  # noqa: N803 - scikit-learn's name
+    def fit(self, X: Sequence[str], y: Any = None) -> HashedTfidf:
         """Count in how many texts each slot occurs."""
         self.settings_ = self.settings or features.FeatureSettings()
         self.alphabet_ = features.build_alphabet()
@@ -97,7 +99,7 @@ class HashedTfidf(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self, "idf2_")
         return np.sqrt(self.idf2_.astype(np.float64) * self.idf2_step_).astype(np.float32)
 
-    def transform(self, X: Sequence[str]) -> sp.csr_matrix:  # noqa: N803
+    def transform(self, X: Sequence[str]) -> sp.csr_matrix:
         """Sparse float32 matrix (n, slots + dense features)."""
         check_is_fitted(self, "idf2_")
         counts, dense = count_matrix(features.check_texts(X), self.settings_, self.alphabet_)
@@ -110,4 +112,6 @@ class HashedTfidf(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         data = counts.data * idf[counts.indices]
         data /= np.repeat(norm, np.diff(counts.indptr)).astype(np.float32)
         tfidf = sp.csr_matrix((data, counts.indices, counts.indptr), shape=counts.shape)
-        return sp.hstack([tfidf, sp.csr_matrix(dense * np.float32(self.dense_scale))], format="csr", dtype=np.float32)
+        return sp.hstack(
+            [tfidf, sp.csr_matrix(dense * np.float32(self.dense_scale))], format="csr", dtype=np.float32
+        )

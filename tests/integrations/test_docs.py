@@ -56,7 +56,7 @@ def execute(folder: Path) -> Callable[..., str]:
             env=environment,
             capture_output=True,
             text=True,
-            timeout=240,
+            timeout=500,
         )
         assert result.returncode == 0, result.stderr
         return result.stdout
@@ -158,7 +158,7 @@ def run_example(folder: Path, *command: str) -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYSPARK_PYTHON": sys.executable,
                    "SPARK_LOCAL_IP": "127.0.0.1"}  # fmt: skip
     result = subprocess.run(
-        [sys.executable, *command], cwd=folder, env=environment, capture_output=True, text=True, timeout=240
+        [sys.executable, *command], cwd=folder, env=environment, capture_output=True, text=True, timeout=500
     )
     assert result.returncode == 0, result.stderr
 
