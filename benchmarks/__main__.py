@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import click
 
 from consentclf import load
+from consentclf.classifier import shipped_model
 
 from . import measures, report
 from .corpus import build
@@ -47,12 +50,16 @@ def main(
     docs_file: Path | None,
 ) -> None:
     """Measure speed and memory beside what others use."""
-    classifier = load(model)
-    material = build(max(200, int(20_000 * scale)), max(20, int(400 * scale)))
-    bench = measures.Bench(classifier, material, rounds, scale, lambda line: click.echo(line, err=True))
-    for name in only or SECTIONS:
-        click.echo(f"measuring: {name}", err=True)
-        SECTIONS[name](bench, full)
+    with tempfile.TemporaryDirectory() as place:
+        # A copy: the children load it too, and training may put another one there meanwhile.
+        copy = Path(place) / "model.safetensors"
+        shutil.copyfile(model or shipped_model(), copy)
+        classifier = load(copy)
+        material = build(max(200, int(20_000 * scale)), max(20, int(400 * scale)))
+        bench = measures.Bench(classifier, material, rounds, scale, lambda line: click.echo(line, err=True))
+        for name in only or SECTIONS:
+            click.echo(f"measuring: {name}", err=True)
+            SECTIONS[name](bench, full)
     rows = bench.rows
     click.echo(report.table(rows), nl=False)
     settings = classifier.model.settings

@@ -11,6 +11,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -242,10 +243,10 @@ def parallel(bench: Bench) -> None:
         "one thread": Candidate(lambda: [classifier.predict_proba(part) for part in halves], 1),
         "two threads": Candidate(threads, 1),
     }
-    with multiprocessing.get_context("spawn").Pool(2) as pool:
+    with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
         if classifier.path:
             candidates["two processes"] = Candidate(
-                lambda: pool.map(_labels, [(classifier, p) for p in halves]), 1
+                lambda: list(pool.map(_labels, [(classifier, p) for p in halves])), 1
             )
         times = interleave(candidates, bench.rounds, clock=time.perf_counter)
     for name, values in times.items():

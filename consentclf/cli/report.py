@@ -87,7 +87,7 @@ def render(
         for name in files:
             try:
                 text = common.read_text(name, encoding, strict)
-            except DataError as error:  # noqa: PERF203 - one file a round, and the others go on
+            except DataError as error:
                 if len(files) == 1:
                     raise
                 common.complain(str(error))
