@@ -8,7 +8,7 @@ import os
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,8 +30,7 @@ MAX_GAP = 1_000_000
 MODES: tuple[str, ...] = ("precision", "balanced", "recall")
 
 
-@dataclass(frozen=True)
-class Paragraph:
+class Paragraph(NamedTuple):
     """One paragraph with its label.
 
     text, start, end : the paragraph is ``source[start:end]``; without a source both offsets are None.

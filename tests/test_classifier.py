@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import io
 import multiprocessing
 import pickle
@@ -124,9 +123,9 @@ def test_predict_page_knows_no_offsets(classifier: Classifier, texts: list[str])
 
 def test_a_paragraph_cannot_be_changed(classifier: Classifier) -> None:
     paragraph = classifier.predict_page(["a"])[0]
-    with pytest.raises(dataclasses.FrozenInstanceError):
+    with pytest.raises(AttributeError):
         paragraph.label = "consent"  # type: ignore[misc]
-    with pytest.raises(dataclasses.FrozenInstanceError):
+    with pytest.raises(AttributeError):
         classifier.mode = "recall"  # type: ignore[misc]
     with pytest.raises(ValueError, match="read-only"):
         classifier.model.table[0, 0] = 1

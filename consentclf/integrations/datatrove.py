@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..classifier import MODES, Classifier, Paragraph, join_kept, load
@@ -227,7 +226,7 @@ def _clean(step: PipelineStep, labels: _Labels, document: Document, paragraphs: 
     step.stat_update("cleaned")
     dropped = sum(len(p.text) for p in paragraphs if id(p) not in kept)
     step.stat_update("chars_dropped", value=dropped, unit="doc")
-    marked = [replace(p, label="kept" if id(p) in kept else "dropped") for p in paragraphs]
+    marked = [p._replace(label="kept" if id(p) in kept else "dropped") for p in paragraphs]
     document.text = join_kept(document.text, marked, ("kept",))
     for name in ("consentclf", "consentclf_of"):  # offsets of a text that is no more
         document.metadata.pop(name, None)
