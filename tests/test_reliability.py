@@ -219,7 +219,7 @@ def test_the_soak_sees_what_leaks(monkeypatch: pytest.MonkeyPatch, leak: str, co
     def once() -> int:
         time.sleep(0.02)
         if leak == "memory":
-            held.append(os.urandom(1_000_000))
+            held.append(b"x" * 4_000_000)
         elif leak == "descriptors":
             opened.append(os.open(os.devnull, os.O_RDONLY))
         return 1
