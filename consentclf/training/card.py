@@ -81,8 +81,8 @@ def markdown(card: Mapping[str, Any], digest: str, size: int) -> str:
         f"# Model card: {card['name']}",
         "Written by `consentclf train`; do not edit. `consentclf info` prints the same in the terminal.",
         "Labels each paragraph of a crawled page, alone or with its page. Two stages: hashed TF-IDF of "
-        "character and word n-grams with multinomial logistic regression, then a small logistic regression "
-        "over the scores of a paragraph's neighbours.",
+        "character and word n-grams with logistic regression, one label against the rest, then a small logistic "
+        "regression over the scores of a paragraph's neighbours.",
         _table(["label", "meaning"], [[f"`{label}`", MEANING[label]] for label in card["labels"]]),
         "## Facts",
         _table(["", ""], [[name, value] for name, value in _facts(card, digest, size) if value]),
