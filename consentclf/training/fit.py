@@ -1,7 +1,8 @@
 """Fits both stages and makes the model.
 
 First stage: hashed TF-IDF and logistic regression, one label against the rest, by stochastic gradient descent on
-single paragraphs. Page stage: a small logistic regression over out-of-fold first-stage logits of the paragraph and its neighbours, in passes.
+single paragraphs. Page stage: a small logistic regression over out-of-fold first-stage logits of the paragraph
+and its neighbours, in passes.
 """
 
 from __future__ import annotations
