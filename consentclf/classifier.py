@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import os
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
@@ -313,8 +312,3 @@ def _reload(path: str, digest: str, mode: str, thresholds: dict[str, float]) -> 
     if classifier.model.digest != digest:
         raise ModelError(f"{path}: another model stands here than the one pickled; load it anew")
     return classifier.with_mode(mode, thresholds)
-
-
-def fingerprint(labels: Iterable[str]) -> str:
-    """SHA-256 of a sequence of labels: two runs agree where this agrees."""
-    return hashlib.sha256("\n".join(labels).encode()).hexdigest()
