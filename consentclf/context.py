@@ -20,11 +20,15 @@ I64 = NDArray[np.int64]
 
 _FIXED = 1 << 20
 #: Half-widths, in paragraphs, of the windows summed on either side.
-WINDOWS = (1, 2, 4, 8, 16, 40)
+WINDOWS = (1, 4, 16)
 _REACH = np.array(WINDOWS, dtype=np.int64)[:, None]
 _LENGTHS = np.array([4, 15, 30, 60, 120, 250], dtype=np.float64)[:, None]
 _SHIFTS = (-2, -1, 1, 2)
 _NEAR = WINDOWS.index(4)
+#: Columns of the shape whose means over windows are features: full stops at the end, digits, links.
+_AVERAGED = (0, 3, 8)
+#: Features a window and side: voices, then the shape of the run, such as a list of teasers of like length.
+_VOICES, _RUN = 9, len(_AVERAGED) + 4
 #: Columns of one matrix product: so few that no library spreads it over threads, which would cost more.
 _AT_ONCE = 256
 #: Paragraphs whose features are held at once: what the L2 cache takes. A longer page is held whole.
@@ -115,7 +119,7 @@ def _columns(batch: PageBatch) -> _Columns:
     centred = logits - (logits[0] + logits[1] + logits[2] + logits[3]) / 4
     np.clip(centred, -12, 12, out=centred)
     # Probabilities by count; by characters (clipped: one long paragraph is one voice); and the characters.
-    voices = np.empty((9, n))
+    voices = np.empty((_VOICES + len(_AVERAGED) + 2, n))
     p, weight = voices[:4], voices[8]
     np.exp(centred - centred.max(axis=0), out=p)
     p /= p[0] + p[1] + p[2] + p[3]
@@ -123,6 +127,9 @@ def _columns(batch: PageBatch) -> _Columns:
     weight /= 100
     np.multiply(p, weight, out=voices[4:8])
     length = np.log1p(np.minimum(batch.chars, 1500)) / 4
+    voices[9:-2] = shape[list(_AVERAGED)]
+    voices[-2] = length
+    np.multiply(length, length, out=voices[-1])
 
     inner = np.empty((5 + k, n), dtype=np.float32)
     np.divide(centred, 4, out=inner[:4], casting="unsafe")
@@ -155,13 +162,13 @@ def _columns(batch: PageBatch) -> _Columns:
             np.multiply(own[:, shift:], at[:-shift] + shift < stop[:-shift], out=out[:, :-shift])
 
     # Prefix sums of whole numbers: exact, so that a window's sum does not depend on what came before it.
-    prefix = np.zeros((9, n + 1))
+    prefix = np.zeros((len(voices), n + 1))
     voices *= _FIXED
     np.rint(voices, out=voices)
     np.add.accumulate(voices, axis=1, out=prefix[:, 1:])
     lo = prefix.take(np.maximum(at - _REACH, start), axis=1)
     hi = prefix.take(np.minimum(at + 1 + _REACH, stop), axis=1)
-    side = np.empty((9, len(WINDOWS), 2, n), dtype=np.float32)  # before and after
+    side = np.empty((len(voices), len(WINDOWS), 2, n), dtype=np.float32)  # before and after
     np.subtract(prefix[:, None, :-1], lo, out=side[:, :, 0], casting="unsafe")
     np.subtract(hi, prefix[:, None, 1:], out=side[:, :, 1], casting="unsafe")
     side *= np.float32(1 / _FIXED)
@@ -170,10 +177,18 @@ def _columns(batch: PageBatch) -> _Columns:
     np.maximum(count, 1, out=count)
     # Of the window of one paragraph only its probabilities: the rest would repeat them.
     np.divide(side[:4, 0], count[0], out=rows(8).reshape(2, 4, n).transpose(1, 0, 2))
-    out = rows(18 * (len(WINDOWS) - 1)).reshape(-1, 2, 9, n).transpose(2, 0, 1, 3)
+    out = rows(2 * _VOICES * (len(WINDOWS) - 1)).reshape(-1, 2, _VOICES, n).transpose(2, 0, 1, 3)
     np.divide(side[:4, 1:], count[1:], out=out[:4])
     np.divide(side[4:8, 1:], np.maximum(side[8, 1:], 0.5), out=out[4:8])
     np.log1p(side[4, 1:], out=out[8])
+    out = rows(2 * _RUN * (len(WINDOWS) - 1)).reshape(-1, 2, _RUN, n).transpose(2, 0, 1, 3)
+    np.divide(side[9:-1, 1:], count[1:], out=out[:-3])
+    mean, spread = out[-4], out[-3]
+    np.divide(side[-1, 1:], count[1:], out=spread)
+    spread -= mean * mean
+    np.sqrt(np.maximum(spread, 0), out=spread)
+    np.subtract(own[8], mean, out=out[-2])
+    np.abs(out[-2], out=out[-1])
 
     # The page as a whole, computed once a page.
     sums = (prefix[:, bounds[1:]] - prefix[:, bounds[:-1]]) / _FIXED
@@ -213,7 +228,7 @@ def _columns(batch: PageBatch) -> _Columns:
 
 @lru_cache
 def _plain_size(shape_columns: int) -> int:
-    return 9 + shape_columns + len(_LENGTHS) + 4 + 2 + 9 * len(_SHIFTS) + 8 + 18 * (len(WINDOWS) - 1) + 10 + 9
+    return 9 + shape_columns + len(_LENGTHS) + 4 + 2 + 9 * len(_SHIFTS) + 8 + 2 * (_VOICES + _RUN) * (len(WINDOWS) - 1) + 10 + 9
 
 
 def features(batch: PageBatch) -> F32:
