@@ -228,7 +228,18 @@ def _columns(batch: PageBatch) -> _Columns:
 
 @lru_cache
 def _plain_size(shape_columns: int) -> int:
-    return 9 + shape_columns + len(_LENGTHS) + 4 + 2 + 9 * len(_SHIFTS) + 8 + 2 * (_VOICES + _RUN) * (len(WINDOWS) - 1) + 10 + 9
+    return (
+        9
+        + shape_columns
+        + len(_LENGTHS)
+        + 4
+        + 2
+        + 9 * len(_SHIFTS)
+        + 8
+        + 2 * (_VOICES + _RUN) * (len(WINDOWS) - 1)
+        + 10
+        + 9
+    )
 
 
 def features(batch: PageBatch) -> F32:

@@ -150,8 +150,9 @@ def cross_validate(
         [*rows, *(always.rows if always else [])], [*authored.pages, *(always.pages if always else [])]
     )
     progress("drawing rows")
-    sample = sampling.draw(together, sampling.read_config(), settings.seed)
-    target, weight, bias = np.array(sample.target), np.array(sample.weight), np.array(sample.bias)
+    config = sampling.read_config()
+    sample = sampling.draw(together, config, settings.seed)
+    target, weight, hint = np.array(sample.target), np.array(sample.weight), np.array(sample.hint)
     part = np.array([fold.get(group, -1) for group in sample.group])
     progress(f"hashing {len(sample):,} training rows")
     alphabet = features.build_alphabet()
@@ -169,7 +170,7 @@ def cross_validate(
         matrix = hasher.fit_counts(counts[use]).weigh(counts[use], dense[use])
         goal, force = target[use], weight[use]
         if (goal == sampling.UNKNOWN).any():
-            goal, force = fit._label_unknown(matrix, goal, force, bias[use], settings)
+            goal, force = fit._label_unknown(matrix, goal, force, hint[use], settings, config["page.other"])
         coef, intercept = fit._fit_first(matrix, goal, force, settings, None)
         logits = hasher.weigh(test_counts[test], test_dense[test]) @ coef.T + intercept
         return fraction, test, len(use), logits.astype(np.float64)

@@ -126,7 +126,9 @@ def train(
     unknown = target == sampling.UNKNOWN
     if unknown.any():
         progress("labelling paragraphs known only as not article")
-        target, weight = _label_unknown(matrix, target, weight, np.array(sample.bias), settings)
+        target, weight = _label_unknown(
+            matrix, target, weight, np.array(sample.hint), settings, config["page.other"]
+        )
 
     progress("first stage")
     fits = joblib.Parallel(n_jobs=settings.jobs)(
@@ -251,17 +253,19 @@ def _label_unknown(
     matrix: sp.csr_matrix,
     target: NDArray[np.int64],
     weight: NDArray[np.float64],
-    bias: NDArray[np.float64],
+    hint: NDArray[np.int64],
     settings: Settings,
+    section: configparser.SectionProxy,
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Give rows that are only known not to be article the likeliest other class, weighted by its probability.
 
-    Self-training with the one thing known as a constraint. The first round takes part of them as navigation.
+    Self-training with what is known as a constraint. The first round takes those that the markup calls
+    navigation as just that.
     """
     unknown = np.flatnonzero(target == sampling.UNKNOWN)
     rng = np.random.default_rng(settings.seed)
     known = np.flatnonzero(target >= 0)
-    surest = unknown[bias[unknown] > bias[unknown].min()]
+    surest = unknown[hint[unknown] == _NAVIGATION]
     picked = rng.permutation(surest)[: len(known) // 4]
     known = rng.permutation(known)[:200_000] if len(known) > 250_000 else known
     first = target.copy()
@@ -270,13 +274,36 @@ def _label_unknown(
     use[known] = use[picked] = True
     coef, intercept = _fit_first(matrix, first, weight, settings, use, epochs=6)
     logits = matrix[unknown] @ coef.T + intercept
-    logits[:, _ARTICLE] = -np.inf
-    logits[:, _NAVIGATION] += bias[unknown]
-    p = context.softmax(logits.astype(np.float64))
     target, weight = target.copy(), weight.copy()
-    target[unknown] = p.argmax(axis=1)
-    weight[unknown] *= p.max(axis=1)
+    target[unknown], sure = _likeliest(logits.astype(np.float64), hint[unknown], weight[unknown], section)
+    weight[unknown] *= sure
     return target, weight
+
+
+def _likeliest(
+    logits: NDArray[np.float64],
+    hint: NDArray[np.int64],
+    weight: NDArray[np.float64],
+    section: configparser.SectionProxy,
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """The likeliest label but article of rows, and its probability, where the labels' shares are known.
+
+    Biases are moved until the mean probabilities are those shares (Saerens, Latinne and Decaestecker,
+    Neural Computation 14, 2002).
+    """
+    scores = logits.copy()
+    scores[:, _ARTICLE] = -1e9
+    hinted = np.flatnonzero(hint >= 0)
+    scores[hinted, hint[hinted]] += float(section["hint_bias"])
+    share = weight / weight.sum()
+    wanted = {_BANNER: float(section["banner_share"]), _CONSENT: float(section["consent_share"])}
+    for _ in range(30):
+        mean = share @ context.softmax(scores)
+        for label, asked in wanted.items():
+            scores[:, label] += 0.7 * np.log(asked / max(mean[label], 1e-6))
+    p = context.softmax(scores)
+    chosen: NDArray[np.int64] = p.argmax(axis=1)
+    return chosen, p.max(axis=1)
 
 
 def _quantise(
@@ -325,6 +352,18 @@ def _calibrate(
 
 
 # -- page stage ---------------------------------------------------------------------------------------------
+
+
+def _draw_by_weight(weight: NDArray[np.float64], rows: int, seed: int) -> NDArray[np.float64]:
+    """Weights of about so many rows drawn by weight, zero for the rest: their sums stay what they were."""
+    if np.count_nonzero(weight) <= rows:
+        return weight
+    factor = rows / weight.sum()
+    for _ in range(20):  # a row is drawn once at the most
+        factor *= rows / np.minimum(1, weight * factor).sum()
+    chance = np.minimum(1, weight * factor)
+    drawn = np.random.default_rng(seed).random(len(weight)) < chance
+    return np.where(drawn, weight / np.maximum(chance, 1e-12), 0.0)
 
 
 class _PageStage:
@@ -404,24 +443,22 @@ class _PageStage:
             at = end
         return logits, chars, shape
 
-    def _targets(self, logits: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        section, other = self.config["context"], self.config["page.other"]
-        nav_bias, hint_bias = float(other["navigation_bias"]), float(other["hint_bias"])
+    def _targets(self) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]:
+        """Target (UNKNOWN where only known not to be article), weight and hint of every paragraph."""
+        section = self.config["context"]
         old = section["old_origins"].split()
         target: list[int] = []
         weight: list[float] = []
-        at = 0
+        hint: list[int] = []
         for page, weak in zip(self.pages, self.weak, strict=True):
             begin = len(weight)
             for row in page.rows:
+                hint.append(sampling.hinted(row))
                 if row.label in LABELS:
                     target.append(LABELS.index(row.label))
                     weight.append(1.0)
                 elif row.label == "other":
-                    scores = logits[at].copy()
-                    scores[_ARTICLE] = -np.inf
-                    scores[_NAVIGATION] += nav_bias + hint_bias * (row.hints.get("hint") in ("nav", "share"))
-                    target.append(int(scores.argmax()))
+                    target.append(sampling.UNKNOWN)
                     comment = row.hints.get("hint") == "comment"
                     prose = bool(row.hints.get("prose"))
                     weight.append(
@@ -430,7 +467,6 @@ class _PageStage:
                 else:
                     target.append(_ARTICLE)
                     weight.append(0.0)
-                at += 1
             total = sum(weight[begin:])
             factor = min(1.0, float(section["page_paragraphs"]) / total) if total else 0.0
             if not weak:
@@ -438,7 +474,7 @@ class _PageStage:
             elif page.origin in old:
                 factor *= float(section["old"])
             weight[begin:] = [w * factor for w in weight[begin:]]
-        return np.array(target), np.array(weight)
+        return np.array(target), np.array(weight), np.array(hint)
 
     def fit(
         self,
@@ -447,9 +483,24 @@ class _PageStage:
         if not self.pages:
             return self._without_pages()
         first, chars, shape = self._first_stage()
-        target, weight = self._targets(first)
+        known, weight, hint = self._targets()
+        unknown = np.flatnonzero(known == sampling.UNKNOWN)
+
+        def named(logits: NDArray[np.float64]) -> NDArray[np.int64]:
+            """The targets, those unknown taken from logits."""
+            target: NDArray[np.int64] = known.copy()
+            if len(unknown) and weight[unknown].any():
+                target[unknown], _ = _likeliest(
+                    logits[unknown], hint[unknown], weight[unknown], self.config["page.other"]
+                )
+            else:
+                target[unknown] = _NAVIGATION
+            return target
+
+        target = named(first)
         bounds = np.concatenate(([0], np.cumsum([len(page.rows) for page in self.pages])))
         folds = np.repeat([self._fold(p) for p in self.pages], np.diff(bounds))
+        drawn = _draw_by_weight(weight, self.config.getint("context", "fit_rows"), self.settings.seed)
         logits = first
         weights, biases = [], []
         for number in range(self.settings.context_passes):
@@ -457,22 +508,37 @@ class _PageStage:
             mean, scale = seen.mean(axis=0), seen.std(axis=0) + 1e-3
             seen -= mean
             seen /= scale
-            chosen = weight > 0
             # Every pass gets logits its own model did not learn from, as it will in use.
-            held = np.empty((len(seen), len(LABELS)))
-            for k in range(self.settings.folds):
-                mine = folds == k
-                coef, bias = self._fit(seen, target, weight, chosen & ~mine)
-                held[mine] = seen[mine] @ coef.T + bias
-            coef, bias = self._fit(seen, target, weight, chosen)
+            held = self._held(seen, target, drawn, folds)
+            if number == 0 and len(unknown):
+                # The page tells a box from a menu better than the words alone: once more with its help.
+                target = named(held)
+                held = self._held(seen, target, drawn, folds)
+            coef, bias = self._fit(seen, target, drawn, drawn > 0)
             weights.append((coef / scale).T.astype(np.float32))
             biases.append((bias - (coef / scale) @ mean).astype(np.float32))
             logits = held
+        chosen = weight > 0
         calibration = _calibrate(logits[chosen], target[chosen], weight[chosen])
         self._keep_held_out(
             logits * calibration["scale"] + np.array(calibration["bias"]), first, target, bounds
         )
         return tuple(weights), tuple(biases), calibration
+
+    def _held(
+        self,
+        seen: NDArray[np.float32],
+        target: NDArray[np.int64],
+        weight: NDArray[np.float64],
+        folds: NDArray[np.int64],
+    ) -> NDArray[np.float64]:
+        """Logits of every paragraph by a model that did not see its fold."""
+        held = np.empty((len(seen), len(LABELS)))
+        for k in range(self.settings.folds):
+            mine = folds == k
+            coef, bias = self._fit(seen, target, weight, (weight > 0) & ~mine)
+            held[mine] = seen[mine] @ coef.T + bias
+        return held
 
     def _keep_held_out(
         self,

@@ -19,6 +19,8 @@ from .corpus import WEAK, Corpus, Page, Row
 
 #: Class of a row whose label is only known not to be article.
 UNKNOWN = -1
+#: Share of a paragraph's text in links above which the markup hints at navigation.
+_MOSTLY_LINKS = 0.6
 _COLUMN = {label: i for i, label in enumerate(LABELS)}
 
 
@@ -70,12 +72,10 @@ class Sample:
     group: list[str] = field(default_factory=list)
     kind: list[str] = field(default_factory=list)
     lang: list[str] = field(default_factory=list)
-    #: For rows of unknown class: what to add to navigation's logit.
-    bias: list[float] = field(default_factory=list)
+    #: For rows of unknown class: the column of the label their page's markup hints at, or UNKNOWN.
+    hint: list[int] = field(default_factory=list)
 
-    def add(
-        self, row: Row, weight: float, kind: str, group: str = "", bias: float = 0.0, text: str = ""
-    ) -> None:
+    def add(self, row: Row, weight: float, kind: str, group: str = "", text: str = "") -> None:
         """Append one row."""
         self.texts.append(text or row.text)
         self.target.append(_COLUMN.get(row.label, UNKNOWN))
@@ -83,7 +83,7 @@ class Sample:
         self.group.append(group or row.group)
         self.kind.append(kind)
         self.lang.append(row.lang)
-        self.bias.append(bias)
+        self.hint.append(hinted(row))
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -104,6 +104,16 @@ def draw(corpus: Corpus, config: configparser.ConfigParser, seed: int) -> Sample
     _draw_prose(by_origin["prose"], config, rng, sample)
     _add_noise(sample, config, rng)
     return sample
+
+
+def hinted(row: Row) -> int:
+    """The column of the label that class names and links of the page's markup hint at, or UNKNOWN."""
+    hint = row.hints.get("hint")
+    if hint == "banner":
+        return _COLUMN["banner"]
+    if hint in ("nav", "share") or row.hints.get("link_density", 0) > _MOSTLY_LINKS:
+        return _COLUMN["navigation"]
+    return UNKNOWN
 
 
 def is_weak(page: Page) -> bool:
@@ -140,9 +150,7 @@ def _draw_pages(
             elif row.label == "consent":
                 sample.add(row, float(consent["weight"]), "page/consent", text=text)
             elif row.label == "other" and not row.hints.get("prose"):
-                hinted = row.hints.get("hint") in ("nav", "share") or density > 0.6
-                bias = float(other["navigation_bias"]) + hinted * float(other["hint_bias"])
-                sample.add(row, float(other["weight"]), "page/other", bias=bias, text=text)
+                sample.add(row, float(other["weight"]), "page/other", text=text)
             else:
                 continue
             if row.label in left:
@@ -249,7 +257,7 @@ def _add_noise(sample: Sample, config: configparser.ConfigParser, rng: random.Ra
                     sample.weight[i] /= 2
                     sample.texts.append(damaged)
                     columns: tuple[list[Any], ...] = (sample.target, sample.weight, sample.group, sample.kind)
-                    for column in (*columns, sample.lang, sample.bias):
+                    for column in (*columns, sample.lang, sample.hint):
                         column.append(column[i])
                 break
             dice -= share
