@@ -344,7 +344,7 @@ def profile(bench: Bench) -> None:
             part = bounds[group.start : group.stop + 1]
             rows = slice(int(part[0]), int(part[-1]))
             for _ in model.context_weights:
-                context._columns(context.PageBatch(logits[rows], chars[rows], shape[rows], part - part[0]))
+                context.PageBatch(chars[rows], shape[rows], part - part[0])._fill(logits[rows])
 
     steps: dict[str, Callable[[], Any]] = {
         "join, Markdown, fold, white space": lambda: [features.read(part, model.alphabet) for part in parts],

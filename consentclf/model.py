@@ -199,9 +199,9 @@ class Model:
             part = bounds[group.start : group.stop + 1]
             rows = slice(int(part[0]), int(part[-1]))
             seen = first = logits[rows]
+            batch = context.PageBatch(chars[rows], shape[rows], part - part[0])
             for number, (weights, bias) in enumerate(self._passes):
-                batch = context.PageBatch(seen, chars[rows], shape[rows], part - part[0])
-                seen = context.score(batch, weights, bias, first if number else None)
+                seen = batch.score(seen, weights, bias, first if number else None)
             out[rows] = seen
         return out
 

@@ -520,6 +520,9 @@ class _PageStage:
             logits = held
         chosen = weight > 0
         calibration = _calibrate(logits[chosen], target[chosen], weight[chosen])
+        # Articles first: the fourth decimal is what the file keeps of a bias.
+        favour = self.config.getfloat("context", "article_bias")
+        calibration["bias"] = [round(b - favour * (k > 0), 4) for k, b in enumerate(calibration["bias"])]
         self._keep_held_out(
             logits * calibration["scale"] + np.array(calibration["bias"]), first, target, bounds
         )
@@ -571,7 +574,7 @@ class _PageStage:
         for page in range(0, len(bounds) - 1, step):
             part = bounds[page : page + step + 1]
             rows = slice(part[0], part[-1])
-            seen = context.features(context.PageBatch(logits[rows], chars[rows], shape[rows], part - part[0]))
+            seen = context.PageBatch(chars[rows], shape[rows], part - part[0]).features(logits[rows])
             if first is not None:
                 seen = np.concatenate([seen, first[rows]], axis=1)
             parts.append(seen.astype(np.float32))
@@ -597,9 +600,7 @@ class _PageStage:
         """No page to learn from: the page stage hands the first stage's logits on."""
         size = context.features_size(model_file.shape_size())
         weights = np.zeros((size, len(LABELS)), dtype=np.float32)
-        weights[: len(LABELS), :] = 4 * np.eye(
-            len(LABELS)
-        )  # context.features starts with the centred logits / 4
+        weights[: len(LABELS), :] = 4 * np.eye(len(LABELS))  # the features start with the centred logits / 4
         return (
             (weights,),
             (np.zeros(len(LABELS), dtype=np.float32),),
