@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import importlib
-import os
 import random
-import tempfile
 import types
 import warnings
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
+
+from consentclf.evaluation.baselines import flat, train_fasttext
 
 from .corpus import Material, Page
 
@@ -68,32 +67,11 @@ def _sklearn(texts: list[str], labels: list[str]) -> dict[str, Call]:
     return out
 
 
-def _flat(text: str) -> str:
-    return " ".join(text.split())
-
-
 def _fasttext(fasttext: types.ModuleType, texts: list[str], labels: list[str], minn: int, maxn: int) -> Call:
-    handle, name = tempfile.mkstemp(suffix=".txt")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", errors="replace") as file:
-            file.writelines(f"__label__{a} {_flat(t)}\n" for a, t in zip(labels, texts, strict=True))
-        model = fasttext.train_supervised(
-            name,
-            minn=minn,
-            maxn=maxn,
-            wordNgrams=2,
-            dim=50,
-            epoch=3,
-            bucket=400_000,
-            thread=1,
-            seed=1,
-            verbose=0,
-        )
-    finally:
-        Path(name).unlink()
+    model = train_fasttext(fasttext, zip(labels, texts, strict=True), minn=minn, maxn=maxn, epoch=3)
 
     def call(texts: Sequence[str]) -> Any:
-        return model.predict([_flat(text) for text in texts], k=4)
+        return model.predict([flat(text) for text in texts], k=4)
 
     return call
 

@@ -12,9 +12,10 @@ import tempfile
 import types
 import warnings
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -147,29 +148,25 @@ def _justext(justext: types.ModuleType) -> Baseline:
     return Baseline("jusText", call, notes)
 
 
-def _fasttext(fasttext: types.ModuleType, rows: Sequence[Row]) -> Baseline:
-    """Supervised fastText with subwords of 2 to 5 characters (Joulin et al., EACL 2017), one thread:
-    repeatable."""
-    order = random.Random(1).sample(list(rows), len(rows))  # noqa: S311 - its gradient steps follow the file's order
+def train_fasttext(fasttext: types.ModuleType, rows: Iterable[tuple[str, str]], **settings: Any) -> Any:
+    """A supervised fastText model of (label, text) rows, one thread: repeatable. The rest is fastText's settings."""
     handle, name = tempfile.mkstemp(suffix=".txt")
     try:
         with os.fdopen(handle, "w", encoding="utf-8", errors="replace") as file:
-            file.writelines(f"__label__{row.label} {_flat(row.text)}\n" for row in order)
-        model = fasttext.train_supervised(
-            name,
-            minn=2,
-            maxn=5,
-            wordNgrams=2,
-            dim=50,
-            lr=0.5,
-            epoch=25,
-            bucket=400_000,
-            thread=1,
-            seed=1,
-            verbose=0,
+            file.writelines(f"__label__{label} {flat(text)}\n" for label, text in rows)
+        return fasttext.train_supervised(
+            name, wordNgrams=2, dim=50, bucket=400_000, thread=1, seed=1, verbose=0, **settings
         )
     finally:
         Path(name).unlink()
+
+
+def _fasttext(fasttext: types.ModuleType, rows: Sequence[Row]) -> Baseline:
+    """Supervised fastText with subwords of 2 to 5 characters (Joulin et al., EACL 2017)."""
+    order = random.Random(1).sample(list(rows), len(rows))  # noqa: S311 - its gradient steps follow the file's order
+    model = train_fasttext(
+        fasttext, ((row.label, row.text) for row in order), minn=2, maxn=5, lr=0.5, epoch=25
+    )
     columns = {f"__label__{label}": i for i, label in enumerate(LABELS)}
 
     def call(dataset: Dataset) -> Calls:
@@ -177,7 +174,7 @@ def _fasttext(fasttext: types.ModuleType, rows: Sequence[Row]) -> Baseline:
         # Below the public `predict`: for one text it asks NumPy 2 for a copy that is refused, and for a list
         # fastText 0.9.3 gives all labels of a text the score of the first.
         for i, text in enumerate(dataset.texts):
-            for value, label in model.f.predict(_flat(text) + "\n", len(LABELS), 0.0, "replace"):
+            for value, label in model.f.predict(flat(text) + "\n", len(LABELS), 0.0, "replace"):
                 scores[i, columns[label]] = value
         # fastText adds 1e-5 to every score, and knows only the labels of its rows.
         if len(scores) and abs(scores.sum(axis=1) - 1).max() > 0.01:
@@ -189,7 +186,8 @@ def _fasttext(fasttext: types.ModuleType, rows: Sequence[Row]) -> Baseline:
     return Baseline("fastText", call)
 
 
-def _flat(text: str) -> str:
+def flat(text: str) -> str:
+    """The text on one line, as fastText reads its rows."""
     return " ".join(text.split())
 
 
