@@ -282,8 +282,10 @@ def test_load_takes_files_only(tmp_path: Path) -> None:
 
 
 def test_the_shipped_model_loads_and_labels() -> None:
-    labels = [p.label for p in consentclf.load().predict_page(["We use cookies. Accept all?", "Accept all"])]
-    assert labels == ["consent", "consent"]
+    story = ["The minister resigned on Tuesday.", "She gave no reason, and left by the back door."]
+    notice = ["We use cookies. Accept all?", "Accept all"]
+    labels = [p.label for p in consentclf.load().predict_page([*story, *notice])]
+    assert labels == ["article", "article", "consent", "consent"]
 
 
 def test_the_founding_page_is_labelled(shared_seed: Path) -> None:
