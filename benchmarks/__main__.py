@@ -69,7 +69,11 @@ def main(
     if svg_file and any(row.section == "speed" for row in rows):
         svg_file.write_text(report.svg(rows), encoding="utf-8")
     if docs_file:
-        command = "python -m benchmarks" + (" --full" if full else "")
+        command = (
+            "python -m benchmarks"
+            + (" --full" if full else "")
+            + (f" --scale {scale:g}" if scale != 1 else "")
+        )
         report.insert(docs_file, report.markdown(rows, about, command))
 
 

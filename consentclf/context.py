@@ -110,6 +110,9 @@ class PageBatch:
         # What a window counts at least: pages have edges.
         self._before = np.maximum(at - self._low, 1).astype(np.float32)
         self._after = np.maximum(self._high - at - 1, 1).astype(np.float32)
+        self._count = np.stack([self._before, self._after], axis=1)
+        # Whether the paragraph so many further on is of the same page.
+        self._same = {d: (at + d >= start) & (at + d < stop) for d in _SHIFTS}
         # By characters, clipped: one long paragraph is one voice.
         self._weight = np.minimum(chars, 400) / 100
         self._length = length = np.log1p(np.minimum(chars, 1500)) / 4
@@ -126,7 +129,7 @@ class PageBatch:
         np.equal(at, start, out=next(rows), casting="unsafe")
         np.equal(at, stop - 1, out=next(rows), casting="unsafe")
         for shift in _SHIFTS:
-            _shifted(fixed[:1], shift, start, stop, next(rows)[None])
+            _shifted(fixed[:1], shift, self._same[shift], next(rows)[None])
         next(rows)[:] = (np.log1p(sizes) / 5)[page]
         position = (at - start + 0.5) / np.maximum(sizes[page], 1)
         next(rows)[:] = position
@@ -179,7 +182,7 @@ class PageBatch:
         own[4:8] = p
         np.multiply(own[4:8], self._length, out=rows(4), casting="unsafe")
         for shift in _SHIFTS:
-            _shifted(own, shift, start, stop, rows(8))
+            _shifted(own, shift, self._same[shift], rows(8))
 
         prefix = _prefix(voices)
         low, high = prefix.take(self._low, axis=1), prefix.take(self._high, axis=1)
@@ -188,7 +191,7 @@ class PageBatch:
         np.subtract(high, prefix[:, None, 1:], out=side[:, :, 1], casting="unsafe")
         side *= np.float32(1 / _FIXED)
         near = (high[:, _NEAR] - low[:, _NEAR]) / _FIXED
-        count = np.stack([self._before, self._after], axis=1)
+        count = self._count
         # Of the window of one paragraph only its probabilities: the rest would repeat them.
         np.divide(side[:4, 0], count[0], out=rows(8).reshape(2, 4, n).transpose(1, 0, 2))
         out = rows(2 * _VOICES * (len(WINDOWS) - 1)).reshape(-1, 2, _VOICES, n).transpose(2, 0, 1, 3)
@@ -266,13 +269,12 @@ def _prefix(values: F64) -> F64:
     return out
 
 
-def _shifted(values: F32, shift: int, start: I64, stop: I64, out: F32) -> None:
-    """The values of the paragraph so many further on; ``out`` stays zero where that is on another page."""
-    at = np.arange(values.shape[1])
+def _shifted(values: F32, shift: int, same: NDArray[np.bool_], out: F32) -> None:
+    """The values of the paragraph so many further on; ``out`` stays zero where that is not of the same page."""
     if shift < 0:
-        np.multiply(values[:, :shift], at[-shift:] + shift >= start[-shift:], out=out[:, -shift:])
+        np.multiply(values[:, :shift], same[-shift:], out=out[:, -shift:])
     else:
-        np.multiply(values[:, shift:], at[:-shift] + shift < stop[:-shift], out=out[:, :-shift])
+        np.multiply(values[:, shift:], same[:-shift], out=out[:, :-shift])
 
 
 @lru_cache

@@ -288,6 +288,12 @@ def test_the_shipped_model_loads_and_labels() -> None:
     assert labels == ["article", "article", "consent", "consent"]
 
 
+@pytest.mark.xfail(strict=True, reason="known: a page of two lines tells the shipped model too little")
+def test_a_button_after_a_lone_line_of_notice_is_consent() -> None:
+    labels = [p.label for p in consentclf.load().predict_page(["We use cookies. Accept all?", "Accept all"])]
+    assert labels == ["consent", "consent"]
+
+
 def test_the_founding_page_is_labelled(shared_seed: Path) -> None:
     paragraphs = consentclf.load().predict_text(shared_seed.read_text(encoding="utf-8"))
     assert paragraphs[0].label == "article"

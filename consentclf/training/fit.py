@@ -523,9 +523,7 @@ class _PageStage:
         # Articles first: the fourth decimal is what the file keeps of a bias.
         favour = self.config.getfloat("context", "article_bias")
         calibration["bias"] = [round(b - favour * (k > 0), 4) for k, b in enumerate(calibration["bias"])]
-        self._keep_held_out(
-            logits * calibration["scale"] + np.array(calibration["bias"]), first, target, bounds
-        )
+        self._keep_held_out(logits * calibration["scale"] + np.array(calibration["bias"]), first, bounds)
         return tuple(weights), tuple(biases), calibration
 
     def _held(
@@ -547,7 +545,6 @@ class _PageStage:
         self,
         logits: NDArray[np.float64],
         first: NDArray[np.float64],
-        target: NDArray[np.int64],
         bounds: NDArray[np.int64],
     ) -> None:
         """Remember what each paragraph of a page read with the four labels was called, held out by group."""
